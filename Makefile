@@ -1,0 +1,49 @@
+# `make demo` and `make test` need nothing but Python 3.11 or later; `make help` lists the rest.
+# PYTHON=/path/to/python3 chooses the interpreter of .venv; PYTEST_ARGS="-k wait -x" goes to pytest.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format typecheck pytest engine bench lock clean setup
+
+BIN := .venv/bin
+# Tests with the real engine mostly wait for other processes: two workers are faster than one even on two cores.
+WORKERS ?= auto
+PYTEST_ARGS ?=
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: setup ## a stack of models comes up, is changed and taken down, on the built-in emulator
+	@$(BIN)/python tools/demo.py
+
+test: lint typecheck pytest ## everything that has to pass: lint, format check, types, all the tests
+
+lint: setup ## the linter and the formatter's check
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: setup ## format, and fix what the linter can fix
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+typecheck: setup ## mypy, strict
+	@$(BIN)/mypy
+
+# The engine is fetched first, where its progress can be seen: pytest would hide it.
+pytest: engine ## the tests alone, with the coverage of provider/
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
+
+engine: setup ## the pulumi engine: from the PATH, the installer or built from Go modules
+	@$(BIN)/python tools/engine.py >/dev/null
+
+bench: engine ## the measurements
+	@$(BIN)/python tools/bench.py
+
+lock: ## resolve the dependencies anew and pin them in requirements.lock
+	@sh tools/lock.sh
+
+clean: ## remove what was made here; the engine's cache outside the clone stays
+	@rm -rf .venv .venv.lock .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@sh tools/setup.sh

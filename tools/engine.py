@@ -1,0 +1,477 @@
+"""Obtains the `pulumi` engine with its Python language host, and says which and from where.
+
+The Python package `pulumi` is only the SDK; the engine is a program of its own. In this order:
+
+1. what is on the PATH, if it is recent enough;
+2. what the official installer downloads, as the Automation API runs it;
+3. the Go modules pinned in `tools/engine/`, built with `go build`.
+
+What 2 or 3 made is kept by version in `${XDG_CACHE_HOME:-~/.cache}/pulumi-koreai/engine`, outside any clone.
+
+Run as a program it prints on stdout the folder that must come first on the PATH (nothing, when the engine is
+on the PATH already) and its progress on stderr; the exit status is 1 where there is no way to get an engine.
+"""
+
+import argparse
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import filelock
+from semver import Version
+
+MINIMUM: Final = Version(3, 220)
+"""The oldest engine that this project is tested with."""
+
+_MODULES: Final = Path(__file__).parent / "engine"
+_ENGINE_MODULE: Final = _MODULES / "pulumi"
+_HOST_MODULE: Final = _MODULES / "language-python"
+_ENGINE_PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_HOST_PACKAGE: Final = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
+_SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
+_VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+# Scripts of the SDK's module that belong beside the engine.
+_SDK_SCRIPTS: Final = (
+    "python/cmd/pulumi-language-python-exec",
+    "python/dist/pulumi-analyzer-policy-python",
+    "python/dist/pulumi-resource-pulumi-python",
+)
+
+_QUERY_TIMEOUT_SECONDS: Final = 60.0
+# The download is some 150 MB.
+_INSTALLER_TIMEOUT_SECONDS: Final = 600.0
+# Over two minutes on two fast cores with a fast network.
+_BUILD_TIMEOUT_SECONDS: Final = 3600.0
+_HEARTBEAT_SECONDS: Final = 20.0
+
+# Run in a process of its own, as neither the download nor the script that it runs has a time limit. The
+# socket's is for the download of the script: a network that swallows packets then costs seconds.
+_INSTALLER: Final = """
+import socket, subprocess, sys
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+socket.setdefaulttimeout(20)
+try:
+    PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))
+except subprocess.CalledProcessError as failure:
+    sys.exit((failure.output or b"").decode(errors="replace") or str(failure))
+except Exception as failure:
+    sys.exit(str(failure))
+"""
+
+Say = Callable[[str], None]
+
+
+class EngineError(Exception):
+    """There is no way to get an engine on this machine; the message says what was tried and what to do."""
+
+
+class _NotThisWayError(Exception):
+    """One way did not work; the message is the reason in a line."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that can be used.
+
+    Attributes:
+        folder: holds `pulumi` and its language host, to come before the rest of the PATH; None when the PATH
+            has them.
+        version: of `pulumi`, without a `v`.
+        source: where it is from, in words.
+    """
+
+    folder: Path | None
+    version: str
+    source: str
+
+
+def obtain(env: Mapping[str, str] = os.environ, say: Say = lambda line: print(line, file=sys.stderr)) -> Engine:
+    """The engine to use, fetched if need be; minutes the first time on a machine, a second later on.
+
+    Args:
+        env: what is looked at (`PATH`, `HOME`, `XDG_CACHE_HOME`) and what programs are run with.
+        say: takes lines that tell of progress.
+
+    Raises:
+        EngineError: none of the ways works.
+    """
+    # No question to a server, and no news about newer versions, from the programs run here.
+    env = {**env, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        return _on_path(env)
+    except _NotThisWayError as reason:
+        tried = [f"the PATH: {reason}"]
+
+    folder = _cache_folder(env)
+    recipes = (_installer_recipe(env), _go_recipe(env))
+    if cached := _cached(folder, recipes, env):
+        return cached
+    with _lock(folder, say):
+        # Another process may have got it while this one waited.
+        if cached := _cached(folder, recipes, env):
+            return cached
+        for recipe in recipes:
+            try:
+                return _make(recipe, folder, env, say)
+            except _NotThisWayError as reason:
+                say(f"engine: {recipe.way}: {reason}")
+                tried.append(f"{recipe.way}: {reason}")
+    raise EngineError(
+        "no Pulumi engine could be obtained. What was tried, in this order:\n"
+        + "".join(f"  - {line}\n" for line in tried)
+        + "Do one of these and run the command again:\n"
+        f"  - install Pulumi {MINIMUM} or later (www.pulumi.com/docs/install) and have its `pulumi` and"
+        " `pulumi-language-python` on the PATH;\n"
+        f"  - install Go {_needed_go()} or later, which builds the engine from its sources;\n"
+        "  - let this machine reach the network, where that is what failed above."
+    )
+
+
+def environment(engine: Engine, base: Mapping[str, str]) -> dict[str, str]:
+    """`base` as a process needs it that runs `engine`: this virtual environment first, the engine next.
+
+    The language host built from Go modules and the stock provider host run the `python3` that is first on the
+    PATH, so the virtual environment is it, whatever the engine.
+    """
+    folders = [sysconfig.get_path("scripts"), str(engine.folder or ""), base.get("PATH", os.defpath)]
+    env = {**base, "PATH": os.pathsep.join(filter(None, folders)), "VIRTUAL_ENV": sys.prefix}
+    env.pop("PYTHONHOME", None)
+    return env
+
+
+# --------------------------------------------------------------------------------------------------- the ways
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A way to make an engine.
+
+    Attributes:
+        way: its name, for people.
+        source: what is said of the engine that it made.
+        version: of the engine that it makes.
+        digest: of all that the result depends on besides the version.
+        make: puts the programs into a folder that exists and is empty.
+        bin: where in that folder they then are.
+        programs: what has to be there.
+    """
+
+    way: str
+    source: str
+    version: str
+    digest: str
+    make: Callable[[Path, Say], None]
+    bin: str
+    programs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the folder in the cache."""
+        return f"{self.version}-{self.digest[:12]}"
+
+    def check(self, folder: Path, env: Mapping[str, str]) -> None:
+        """Raises _NotThisWayError unless what was made in `folder` works."""
+        programs = folder / self.bin
+        missing = [program for program in self.programs if not os.access(programs / program, os.X_OK)]
+        if missing:
+            raise _NotThisWayError(f"it came without {', '.join(missing)}.")
+        version = _version_of(programs / "pulumi", env)
+        if str(version) != self.version:
+            raise _NotThisWayError(f"it made {version} in the place of {self.version}.")
+
+    def engine(self, folder: Path) -> Engine:
+        return Engine(folder / self.bin, self.version, f"{self.source}, in {folder}")
+
+
+def _on_path(env: Mapping[str, str]) -> Engine:
+    found = shutil.which("pulumi", path=env.get("PATH", os.defpath))
+    if found is None:
+        raise _NotThisWayError("no `pulumi` there.")
+    version = _version_of(Path(found), env)
+    if not MINIMUM <= version.finalize_version() < MINIMUM.bump_major():
+        raise _NotThisWayError(f"{found} is {version}; {MINIMUM} or later is needed, below {MINIMUM.bump_major()}.")
+    beside = {Path(found).parent, Path(found).resolve().parent}
+    search = os.pathsep.join([*map(str, beside), env.get("PATH", "")])
+    if shutil.which("pulumi-language-python", path=search) is None:
+        raise _NotThisWayError(
+            f"{found} is {version}, but there is no `pulumi-language-python` beside it or on the PATH."
+        )
+    return Engine(None, str(version), f"{found} on the PATH")
+
+
+def _installer_recipe(env: Mapping[str, str]) -> _Recipe:
+    sdk = metadata.version("pulumi")
+
+    def make(folder: Path, say: Say) -> None:
+        _run(
+            [sys.executable, "-c", _INSTALLER, str(folder), sdk],
+            env=env,
+            timeout_seconds=_INSTALLER_TIMEOUT_SECONDS,
+            say=say,
+        )
+
+    return _Recipe(
+        way="the official installer",
+        source="from the official installer",
+        version=sdk,
+        digest=_digest("installer"),
+        make=make,
+        bin="bin",
+        programs=("pulumi", "pulumi-language-python"),
+    )
+
+
+def _go_recipe(env: Mapping[str, str]) -> _Recipe:
+    version = _pinned(r"/pulumi/pkg/v3 v(\S+)")
+    flags = ["-mod=readonly", "-trimpath", "-ldflags", f"-s -w -X {_VERSION_SYMBOL}=v{version}"]
+    # No C compiler is needed, and a workspace that the clone may lie in is no part of it.
+    settings = {"CGO_ENABLED": "0", "GOWORK": "off"}
+    files = [module / name for module in (_ENGINE_MODULE, _HOST_MODULE) for name in ("go.mod", "go.sum")]
+    digest = _digest(*flags, *settings, *_SDK_SCRIPTS, *(file.read_bytes() for file in files))
+
+    def make(folder: Path, say: Say) -> None:
+        if shutil.which("go", path=env.get("PATH", os.defpath)) is None:
+            raise _NotThisWayError("no `go` on the PATH.")
+        go = functools.partial(_run, env={**env, **settings}, say=say)
+        go_version = go(["go", "env", "GOVERSION"], cwd=_ENGINE_MODULE, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
+        if _numbers(go_version) < _numbers(_needed_go()):
+            raise _NotThisWayError(f"the `go` on the PATH is {go_version}; Go {_needed_go()} or later is needed.")
+        for module, package in (_ENGINE_MODULE, _ENGINE_PACKAGE), (_HOST_MODULE, _HOST_PACKAGE):
+            say(f"engine: building {package.rpartition('/')[2]} with {go_version} ...")
+            go(
+                ["go", "build", *flags, "-o", f"{folder}/", package],
+                cwd=module,
+                timeout_seconds=_BUILD_TIMEOUT_SECONDS,
+            )
+        sources = Path(
+            go(
+                ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK_MODULE],
+                cwd=_ENGINE_MODULE,
+                timeout_seconds=_QUERY_TIMEOUT_SECONDS,
+            )
+        )
+        for script in _SDK_SCRIPTS:
+            shutil.copyfile(sources / script, folder / Path(script).name)
+            (folder / Path(script).name).chmod(0o755)
+
+    return _Recipe(
+        way="Go modules",
+        source="built from Go modules",
+        version=version,
+        digest=digest,
+        make=make,
+        bin="",
+        programs=("pulumi", "pulumi-language-python", *(Path(script).name for script in _SDK_SCRIPTS)),
+    )
+
+
+def _pinned(pattern: str) -> str:
+    found = re.search(pattern, (_ENGINE_MODULE / "go.mod").read_text(encoding="utf-8"))
+    if found is None:
+        raise EngineError(
+            f"{_ENGINE_MODULE / 'go.mod'} holds no match for {pattern!r}. Restore it from the repository."
+        )
+    return found[1]
+
+
+def _needed_go() -> str:
+    return _pinned(r"(?m)^go (\S+)$")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
+
+
+def _digest(*parts: str | bytes) -> str:
+    # A home folder may be shared by machines of several kinds.
+    whole = hashlib.sha256()
+    for part in (platform.system(), platform.machine(), *parts):
+        whole.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
+    return whole.hexdigest()
+
+
+# -------------------------------------------------------------------------------------------------- the cache
+
+
+def _cache_folder(env: Mapping[str, str]) -> Path:
+    base = Path(env.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # the specification: a relative one is ignored
+        try:
+            base = Path(env.get("HOME") or Path.home(), ".cache")
+        except RuntimeError:
+            raise EngineError(
+                "there is no folder to keep the engine in: neither HOME nor XDG_CACHE_HOME is set. Set one."
+            ) from None
+    return base.absolute() / "pulumi-koreai" / "engine"
+
+
+def _cached(cache: Path, recipes: tuple[_Recipe, ...], env: Mapping[str, str]) -> Engine | None:
+    for recipe in recipes:
+        if (cache / recipe.name).is_dir():
+            with contextlib.suppress(_NotThisWayError):
+                recipe.check(cache / recipe.name, env)
+                return recipe.engine(cache / recipe.name)
+    return None
+
+
+def _make(recipe: _Recipe, cache: Path, env: Mapping[str, str], say: Say) -> Engine:
+    """Makes the engine beside its place and moves it there when it is known to work. Needs the lock."""
+    place = cache / recipe.name
+    try:
+        # Left by processes that were killed; one that lives holds the lock.
+        for left in cache.glob("*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{recipe.name}.", suffix=".part", dir=cache))
+        try:
+            part.chmod(0o755)
+            say(f"engine: getting pulumi {recipe.version} by {recipe.way} ...")
+            recipe.make(part, say)
+            recipe.check(part, env)
+            # One that is there doesn't work, or it would have been used.
+            shutil.rmtree(place, ignore_errors=True)
+            part.rename(place)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as failure:
+        raise _NotThisWayError(_in_a_line(str(failure))) from failure
+    return recipe.engine(place)
+
+
+@contextlib.contextmanager
+def _lock(cache: Path, say: Say) -> Iterator[None]:
+    """Held by the process that gets an engine; the operating system takes it from a process that dies."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(cache / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            say(f"engine: waiting for another process that is getting it ({lock.lock_file}) ...")
+            lock.acquire()
+    except (OSError, NotImplementedError) as failure:
+        raise EngineError(
+            f"the cache folder {cache} can't be used: {_in_a_line(str(failure))}\n"
+            "Make it writable, or name another one: XDG_CACHE_HOME=/a/folder"
+        ) from failure
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# -------------------------------------------------------------------------------------------------- processes
+
+
+def _version_of(pulumi: Path, env: Mapping[str, str]) -> Version:
+    said = _run([str(pulumi), "version"], env=env, timeout_seconds=_QUERY_TIMEOUT_SECONDS)
+    try:
+        return Version.parse(said.removeprefix("v"))
+    except ValueError:
+        raise _NotThisWayError(f"`{pulumi} version` says {_in_a_line(said)!r}, which is no version.") from None
+
+
+def _run(
+    command: list[str],
+    *,
+    env: Mapping[str, str],
+    timeout_seconds: float,
+    cwd: Path | None = None,
+    say: Say = lambda _: None,
+) -> str:
+    """What `command` prints on stdout. It and all that it starts have ended when this returns or raises."""
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        except OSError as failure:
+            raise _NotThisWayError(f"{command[0]} can't be run: {_in_a_line(str(failure))}") from failure
+        try:
+            while True:
+                left = timeout_seconds - (time.monotonic() - started)
+                try:
+                    process.wait(max(0.0, min(left, _HEARTBEAT_SECONDS)))
+                    break
+                except subprocess.TimeoutExpired:
+                    if left <= 0:
+                        raise _NotThisWayError(f"no end after {timeout_seconds:.0f} seconds.") from None
+                    say(f"engine: {time.monotonic() - started:.0f} s so far ...")
+        finally:
+            if process.poll() is None:
+                _end(process)
+        out.seek(0)
+        err.seek(0)
+        stdout, stderr = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+    if process.returncode:
+        raise _NotThisWayError(
+            _in_a_line(stderr) or _in_a_line(stdout) or f"{command[0]} ended with {process.returncode}."
+        )
+    return stdout.strip()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # SIGINT first: `go` then removes its scratch folder.
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _in_a_line(text: str) -> str:
+    """The last line of `text` that says something, cut to what can be read."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[-1] if lines else ""
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def main() -> int:
+    """The program. Returns the exit status."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+
+    def terminated(signum: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + signum)
+
+    for wish in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(wish, terminated)
+    try:
+        engine = obtain()
+    except EngineError as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left half done.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    print(f"engine: pulumi {engine.version}, {engine.source}", file=sys.stderr)
+    if engine.folder:
+        print(engine.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Writes requirements.lock: everything (runtime, emulator, development, build) for every platform and Python 3.11 and later,
+# with hashes. uv resolves; it lives in a scratch folder and is no part of the project.
+#
+# What is pinned stays as it is where it still fits; UPGRADE=1 takes the newest of everything.
+set -eu
+cd "$(dirname "$0")/.."
+sh tools/setup.sh
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+.venv/bin/python -m venv "$scratch"
+"$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv
+
+[ -n "${UPGRADE:-}" ] || cp requirements.lock "$scratch/requirements.lock"
+"$scratch/bin/uv" pip compile pyproject.toml --quiet --no-config \
+    --universal --python-version 3.11 --extra emulator --group dev \
+    --generate-hashes --custom-compile-command "make lock" --output-file "$scratch/requirements.lock"
+if grep -nE '://|--index|--find-links|@ file' "$scratch/requirements.lock" >&2; then
+    echo "requirements.lock was left as it was: the new one names an address or a folder, see above." >&2
+    exit 1
+fi
+cp "$scratch/requirements.lock" requirements.lock
