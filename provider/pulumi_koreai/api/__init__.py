@@ -1,0 +1,55 @@
+"""The vendor's HTTP API: typed requests and answers, errors, retries and pacing. Knows no engine.
+
+The client itself is `pulumi_koreai.api.client.Client`: it is not imported here, as most of what an engine asks (a
+preview of unchanged models) needs no request and shall not pay for the import of an HTTP library.
+"""
+
+from .errors import (
+    AnswerLost,
+    ApiError,
+    BadAnswer,
+    Busy,
+    ConfigError,
+    Forbidden,
+    JobError,
+    JobFailed,
+    JobTimeout,
+    KoreaiError,
+    NotDeployed,
+    NotFound,
+    NotSent,
+    RateLimited,
+    Refused,
+    ServerError,
+    Unauthorized,
+    WrongJob,
+)
+from .settings import Settings
+from .wire import DeployRequest, DockJob, HyperParameters, OptimizationInfo, ScalingParameters
+
+__all__ = [
+    "AnswerLost",
+    "ApiError",
+    "BadAnswer",
+    "Busy",
+    "ConfigError",
+    "DeployRequest",
+    "DockJob",
+    "Forbidden",
+    "HyperParameters",
+    "JobError",
+    "JobFailed",
+    "JobTimeout",
+    "KoreaiError",
+    "NotDeployed",
+    "NotFound",
+    "NotSent",
+    "OptimizationInfo",
+    "RateLimited",
+    "Refused",
+    "ScalingParameters",
+    "ServerError",
+    "Settings",
+    "Unauthorized",
+    "WrongJob",
+]

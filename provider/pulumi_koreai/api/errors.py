@@ -1,0 +1,173 @@
+"""Everything that can go wrong between this package and the platform.
+
+    KoreaiError
+    ├── ConfigError             the host or the key is missing or unusable; nothing was sent
+    ├── ApiError                one request: method, path, HTTP status, the platform's message, a hint
+    │   ├── NotSent             the request can't have reached the platform (connection refused, DNS, TLS)
+    │   ├── AnswerLost          it may have been taken: the connection broke, or timed out, before an answer
+    │   ├── BadAnswer           an answer came that isn't the one of the contract
+    │   ├── WrongJob            the answer is of another job than the one asked for
+    │   └── Refused             an answer with an HTTP status that is not 2xx
+    │       ├── Unauthorized    401
+    │       ├── Forbidden       403
+    │       ├── NotFound        404
+    │       ├── NotDeployed     an undeploy of a model that is not deployed
+    │       ├── Busy            409, another job is under way on the model
+    │       ├── RateLimited     429
+    │       └── ServerError     5xx
+    └── JobError                one dock job: its id, action and last status
+        ├── JobFailed           it ended FAILED; the platform's reason
+        └── JobTimeout          it did not end in time (also a TimeoutError)
+
+Each carries its facts as fields, says in its message what was tried, what came back and what to do now, and
+survives pickling.
+"""
+
+from typing import Any, ClassVar, Self
+
+
+class KoreaiError(Exception):
+    """The root: catch this to catch whatever this package raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions with keyword-only fields pickle only when the fields travel beside the message.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[KoreaiError], args: tuple[object, ...], fields: dict[str, object]) -> KoreaiError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
+class ConfigError(KoreaiError):
+    """The configuration can't be used. Raised before anything is sent."""
+
+
+class ApiError(KoreaiError):
+    """A request that did not bring the answer of the contract.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path below the host, without the query.
+        status: the HTTP status, 0 when no answer came.
+        platform_message: what the platform said, cleaned of control characters; "" when it said nothing.
+        hint: what to do now; "" where there is nothing better than the message.
+        retry_after: the seconds the platform asked to wait, None when it did not say.
+    """
+
+    transient: ClassVar[bool] = False
+    """Whether the same request may well succeed a little later."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        method: str,
+        path: str,
+        status: int = 0,
+        platform_message: str = "",
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        self.method, self.path, self.status = method, path, status
+        self.platform_message, self.hint, self.retry_after = platform_message, hint, retry_after
+        said = f': "{platform_message}"' if platform_message else ""
+        super().__init__(f"{method} {path}: {what}{said}" + (f"\n{hint}" if hint else ""))
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether the platform may be doing what was asked, for all that is known here."""
+        return isinstance(self, (AnswerLost, BadAnswer, WrongJob)) or (
+            isinstance(self, ServerError) and self.status != 503
+        )
+
+    def hinting(self, hint: str) -> Self:
+        """The same error with another hint, for a caller that knows more about what to do."""
+        head = str(self).removesuffix(f"\n{self.hint}") if self.hint else str(self)
+        self.hint = hint
+        self.args = (f"{head}\n{hint}",)
+        return self
+
+
+class NotSent(ApiError):
+    """The request can't have been taken: sending it again is safe, a deploy included."""
+
+    transient = True
+
+
+class AnswerLost(ApiError):
+    """The platform may or may not have taken the request."""
+
+    transient = True
+
+
+class BadAnswer(ApiError):
+    """An answer with a good HTTP status that is not a dock job: a proxy's page, or a shape never seen."""
+
+    transient = True
+
+
+class WrongJob(ApiError):
+    """A dock job of another id, model or action than the one asked for."""
+
+
+class Refused(ApiError):
+    """An answer with an HTTP status that is not 2xx."""
+
+
+class Unauthorized(Refused):
+    """401: the API key is not accepted."""
+
+
+class Forbidden(Refused):
+    """403: the API key lacks a scope."""
+
+
+class NotFound(Refused):
+    """404: no such model, or no such job (yet)."""
+
+
+class NotDeployed(Refused):
+    """The undeploy of a model that is not deployed: for who wants it undeployed, a success."""
+
+
+class Busy(Refused):
+    """409: the platform did not take the request, as another job is under way on the model."""
+
+    transient = True
+
+
+class RateLimited(Refused):
+    """429: the published rate limit, reached by this process or by another one of the same account."""
+
+    transient = True
+
+
+class ServerError(Refused):
+    """5xx: the platform, or a proxy before it, could not answer."""
+
+    transient = True
+
+
+class JobError(KoreaiError):
+    """A dock job that did not end well.
+
+    Attributes:
+        job_id: the dock job's id (`ds-…`).
+        action: `DEPLOY` or `UNDEPLOY`.
+        status: the status last seen.
+    """
+
+    def __init__(self, message: str, *, job_id: str, action: str, status: str) -> None:
+        self.job_id, self.action, self.status = job_id, action, status
+        super().__init__(message)
+
+
+class JobFailed(JobError):
+    """The job ended FAILED."""
+
+
+class JobTimeout(JobError, TimeoutError):
+    """The job had not ended when the time was up. It may still be running on the platform."""

@@ -1,0 +1,84 @@
+"""What lies ahead for a model and for those who call it, in words: for a preview, a refresh, an interrupted run."""
+
+from typing import Literal
+
+from .durations import spoken
+from .lifecycle import UNKNOWN_STATUS, Goal, Record, State, Step, steps_ahead
+
+
+def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> list[str]:
+    """What brings the model from what is recorded to what is declared, and what its callers notice.
+
+    True whenever it is read: in a preview, while an update begins, and after a refresh.
+
+    Args:
+        model_id: the model that is recorded.
+        declared_id: the model that is declared; not a text where it is not known yet.
+        record: what is recorded.
+        goal: what is declared.
+    """
+    running = record.state is State.DEPLOYED
+    if declared_id != model_id:
+        new = declared_id if isinstance(declared_id, str) else "another model"
+        after = f", then {model_id} is undeployed and its callers are cut off" if running else ""
+        return [f"{model_id} is replaced by {new}, which is deployed first{after}."]
+    why = [] if record.state in (State.DEPLOYED, State.UNDEPLOYED) else [unfinished(model_id, record)]
+    steps = [step for step in steps_ahead(record, goal) if step is not Step.RESUME]
+    last = _last_time(record)
+    match steps:
+        case [Step.UNDEPLOY, Step.DEPLOY]:
+            cut = "its callers are cut off until then" if running else "it serves nobody until then"
+            what = f"{model_id} is undeployed, then deployed with what is declared; {cut}{last}."
+        case [Step.UNDEPLOY]:
+            what = f"{model_id} is undeployed; every active instance is cut off at once."
+        case [Step.DEPLOY] if running:
+            what = f"{model_id} is deployed over the running deployment, by the strategy redeploy{last}."
+        case [Step.DEPLOY]:
+            what = f"{model_id} is deployed{last}."
+        case [Step.TAKE_OVER]:
+            what = f"{model_id} is taken over as declared; nothing is sent."
+        case _:
+            return why
+    return [*why, what]
+
+
+def unfinished(model_id: str, record: Record) -> str:
+    """Why the recorded state is not the declared one."""
+    action = (record.last_action or "deploy").lower()
+    if record.under_way:
+        return f"the {action} of {model_id} had not ended when last seen; job {record.job_id} is taken up again."
+    if record.last_status == UNKNOWN_STATUS:
+        return f"how the last {action} of {model_id} ended is not known."
+    job = f" (job {record.job_id})" if record.job_id else ""
+    return f"the last {action} of {model_id} failed{job}."
+
+
+def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
+    """What an interruption leaves behind."""
+    if record and record.under_way:
+        return (
+            f"interrupted: job {record.job_id} ({record.last_action.lower()} of {model_id}) is still running on the"
+            f" platform; {what_now}."
+        )
+    return f"interrupted before {model_id} was as declared; nothing is running on the platform for it; {what_now}."
+
+
+def not_recorded(model_id: str, record: Record, operation: Literal["create", "update"]) -> str:
+    """What a host that can't record a half-made deployment means for the next run."""
+    running = f"job {record.job_id} may still be running" if record.under_way else "nothing is known to be running"
+    if operation == "create":
+        return (
+            f"This dynamic provider host can't record a half-made deployment: {running} on the platform, and the"
+            f" next `pulumi up` deploys {model_id} again. Once it is deployed, set `adopt` to true: the next"
+            " `pulumi up` then takes it over without a request."
+        )
+    return (
+        f"This dynamic provider host can't record a half-made update: {running} on the platform, and the state keeps"
+        f" {model_id} as it was before. The next `pulumi up` begins the update anew."
+    )
+
+
+def _last_time(record: Record) -> str:
+    if record.last_action == "DEPLOY" and record.last_job_seconds:
+        return f" (the last deploy took {spoken(record.last_job_seconds)})"
+    return ""
