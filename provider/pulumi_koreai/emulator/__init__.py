@@ -1,0 +1,20 @@
+"""The vendor's public API as a local, stateful HTTP server: to try things on, and to test against.
+
+From the shell: `python -m pulumi_koreai.emulator --help`. In a test: the context manager `Emulator`. Needs the extra
+`emulator` (aiohttp).
+
+    platform      the models, jobs and rate limits as a state machine, with the clock handed in
+    deploy_body   what a deploy's body may hold
+    console       the platform and the record of requests, from any thread
+    server        HTTP: the vendor's routes, keys, spellings; the seam for faults (`Hook`); `Emulator`
+    control, page the control plane under `/emulator/` and the page at `/`
+"""
+
+from importlib.util import find_spec
+
+# Without aiohttp, `python -m pulumi_koreai.emulator` can still say what to install.
+if find_spec("aiohttp"):
+    from .platform import Fail
+    from .server import Emulator, Options
+
+    __all__ = ["Emulator", "Fail", "Options"]

@@ -1,0 +1,279 @@
+"""The platform over HTTP: the vendor's routes, the keys and the spellings."""
+
+import asyncio
+import re
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from copy import deepcopy
+from dataclasses import dataclass, field
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from types import TracebackType
+from typing import Final, Literal, Self, TypeAlias, Unpack, get_args
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from .answers import answered, parsed, refused
+from .console import Console
+from .control import add_routes
+from .deploy_body import Json
+from .platform import Changes, Job, Model, Refusal, Settings, random_ids
+
+Scope = Literal["deploy", "undeploy", "export", "dock-status"]
+Spelling = Literal["dock-statusId", "dockStatusId", "dockstatusId", "_id", "as-in-samples"]
+
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+SPELLINGS: Final[tuple[Spelling, ...]] = get_args(Spelling)
+
+Take: TypeAlias = Callable[[], web.Response]
+Hook: TypeAlias = Callable[[web.Request, Take], Awaitable[web.StreamResponse]]
+"""Stands between the network and the platform, once for each public request, its body already read.
+
+Until it calls `take()` the platform knows nothing of the request; afterwards the request is done, and what `take`
+gives is the true answer, refusals included. A hook may answer without taking, change the answer, wait, or drop the
+connection (`request.transport.abort()`), before or after.
+"""
+
+_REQUEST: Final = re.compile(
+    r"POST /api/public/models/(?P<model>[^/]+)/(?P<operation>deploy|undeploy|export)"
+    r"|GET /api/public/dock-status/(?P<job>[^/]+)"
+)
+_BODY_MAX_BYTES: Final = 1 << 20
+# Connections that wait to be accepted: several hundred pollers may come at once.
+_BACKLOG: Final = 1024
+
+
+async def straight(_request: web.Request, take: Take) -> web.StreamResponse:
+    """The hook of an emulator without faults."""
+    return take()
+
+
+@dataclass(frozen=True)
+class Options(Settings):
+    """The platform's settings and those of its HTTP side.
+
+    Attributes:
+        api_keys: the keys that are accepted, each with the scopes it lacks; none: any key that is not empty.
+        spelling: the name of the job's id in answers; `as-in-samples`: `dock-statusId` when a deploy or undeploy is
+            begun, else `_id`, as on the vendor's pages.
+        percentage: answer `percentageComplete` with deploys and exports.
+        retry_after: send `Retry-After` with a 429.
+        hook: what stands between the network and the platform.
+    """
+
+    api_keys: Mapping[str, frozenset[Scope]] = field(default_factory=dict)
+    spelling: Spelling = "dockStatusId"
+    percentage: bool = True
+    retry_after: bool = False
+    hook: Hook = straight
+
+
+class Server(Console):
+    """The platform and its HTTP side.
+
+    Args:
+        options: how it behaves.
+        now: a monotonic clock, in seconds.
+        new_id: a new id at each call; None: random ones.
+
+    Attributes:
+        failures: what went wrong in the emulator itself.
+    """
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self.failures: list[Exception] = []
+        super().__init__(self.options, now, new_id or random_ids())
+
+    async def serve(self, bind: str, port: int, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set.
+
+        Args:
+            bind: the IP address to listen at.
+            port: the port, 0 for a free one.
+            ready: called with the URL as soon as connections are accepted.
+            stop: ends it, open requests included.
+
+        Raises:
+            OSError: it can't listen there.
+        """
+        app = web.Application(client_max_size=_BODY_MAX_BYTES)
+        add_routes(app, self)
+        app.router.add_route("*", "/{path:.*}", self._public)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, bind, port, backlog=_BACKLOG).start()
+            host = f"[{bind}]" if isinstance(ip_address(bind), IPv6Address) else bind
+            ready(f"http://{host}:{runner.addresses[0][1]}")
+            await stop.wait()
+        finally:
+            await runner.cleanup()
+
+    async def _public(self, request: web.Request) -> web.StreamResponse:
+        entry = self.record(request.method, request.rel_url.raw_path, dict(request.query))
+        response: web.StreamResponse
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            response = refused(Refusal(413, "BODY_TOO_LARGE", f"A body has at most {_BODY_MAX_BYTES} bytes"))
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response(status=400)  # the client was killed in the middle: nobody will read this
+        else:
+            entry.body = _readable(body)
+            try:
+                response = await self.options.hook(request, lambda: self._take(request, body))
+            except Exception as error:  # noqa: BLE001 - a mistake in here must fail the test, which is in another thread
+                self.failures.append(error)
+                traceback.print_exception(error)
+                response = refused(Refusal(500, "EMULATOR_BROKEN", repr(error)))
+        if request.transport is not None and not request.transport.is_closing():
+            entry.status = response.status
+        return response
+
+    def _take(self, request: web.Request, body: bytes) -> web.Response:
+        try:
+            with self.lock:
+                return answered(self._job(request, body))
+        except Refusal as refusal:
+            return refused(refusal, retry_after=self.options.retry_after)
+
+    def _job(self, request: web.Request, body: bytes) -> dict[str, Json]:
+        called = f"{request.method} {request.rel_url.raw_path}"
+        match = _REQUEST.fullmatch(called)
+        if match is None:
+            raise Refusal(404, "NOT_FOUND", f"Cannot {called}")
+        if match["job"]:
+            self._account(request, "dock-status")
+            return self._answer(self.platform.dock_status(unquote(match["job"])), "_id")
+        model_id, operation = unquote(match["model"]), match["operation"]
+        account = self._account(request, operation)
+        if operation == "export":
+            return self._answer(self.platform.export(account, model_id), "_id")
+        if operation == "undeploy":
+            return self._answer(self.platform.undeploy(account, model_id), "dock-statusId")
+        if request.content_type != "application/json":
+            raise Refusal(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json")
+        job = self.platform.deploy(account, model_id, request.query.get("modelType"), parsed(body))
+        return self._answer(job, "dock-statusId")
+
+    def _account(self, request: web.Request, scope: str) -> str:
+        """Who asks, for the rate limits: not the key itself, which is kept nowhere."""
+        key, keys = request.headers.get("x-api-key", ""), self.options.api_keys
+        if not key or (keys and key not in keys):
+            raise Refusal(401, "UNAUTHORIZED", "The API key is missing or not valid")
+        if scope in keys.get(key, ()):
+            raise Refusal(403, "FORBIDDEN", f"The API key lacks the scope {scope}")
+        return sha256(key.encode(errors="surrogateescape")).hexdigest()
+
+    def _answer(self, job: Job, name_in_samples: str) -> dict[str, Json]:
+        spelling = self.options.spelling
+        answer: dict[str, Json] = {
+            name_in_samples if spelling == "as-in-samples" else spelling: job.id,
+            "modelId": job.model_id,
+            "jobType": "MODELS",
+            "action": job.action,
+            "status": job.status,
+        }
+        # The vendor's page on undeploying knows no percentage.
+        if self.options.percentage and job.action != "UNDEPLOY":
+            answer["percentageComplete"] = self.platform.percent(job)
+        if job.status == "FAILED":
+            answer["response"] = {"message": job.reason}
+        elif job.status == "SUCCESS" and job.action == "EXPORT":
+            answer["response"] = {"downloadUrl": f"https://downloads.invalid/{job.model_id}.tar"}
+        return answer
+
+
+class Emulator(Server):
+    """The emulator in a thread of this process, as a context manager.
+
+        with Emulator(Options(job_seconds=0.1)) as emulator:
+            requests.post(f"{emulator.url}/api/public/models/cm-a/undeploy", headers={"x-api-key": "any"})
+            assert [entry.status for entry in emulator.requests()] == [400]
+
+    All methods can be called from any thread, and still after the end; whoever uses `platform` itself holds `lock`.
+    A mistake of the emulator's own is raised at the end of the `with`.
+
+    Args:
+        options: how it behaves.
+        port: the port at 127.0.0.1, 0 for a free one.
+        new_id: a new id at each call; None: random ones.
+
+    Attributes:
+        url: where it listens.
+    """
+
+    url: str
+
+    def __init__(
+        self, options: Options | None = None, *, port: int = 0, new_id: Callable[[], str] | None = None
+    ) -> None:
+        super().__init__(options, new_id=new_id)
+        self._port = port
+
+    def __enter__(self) -> Self:
+        ready: Future[str] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="emulator", daemon=True)
+        self._thread.start()
+        self.url = ready.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        if self.failures and error is None:
+            raise self.failures[0]
+
+    def model(self, model_id: str) -> Model:
+        """A copy of a model as it is now.
+
+        Raises:
+            Refusal: 404, there is none.
+        """
+        with self.lock:
+            return deepcopy(self.platform.model(model_id))
+
+    def jobs(self) -> list[Job]:
+        """Copies of all jobs, oldest first."""
+        with self.lock:
+            return deepcopy(self.platform.jobs())
+
+    def set_model(self, model_id: str, **changes: Unpack[Changes]) -> None:
+        """Change a model by hand: see `Platform.set_model`."""
+        with self.lock:
+            self.platform.set_model(model_id, **changes)
+
+    def _run(self, ready: Future[str]) -> None:
+        async def run() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            await self.serve("127.0.0.1", self._port, ready.set_result, self._stop)
+
+        try:
+            asyncio.run(run())
+        except Exception as error:  # noqa: BLE001 - goes to the thread that waits for it
+            if ready.done():
+                self.failures.append(error)
+            else:
+                ready.set_exception(error)
+
+
+def _readable(body: bytes) -> Json:
+    if not body:
+        return None
+    try:
+        return parsed(body)
+    except Refusal:
+        return body.decode(errors="replace")
