@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|m|s))")
+_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|m|s))", re.ASCII)
 
 
 def seconds(text: str) -> float:
@@ -15,9 +15,8 @@ def seconds(text: str) -> float:
     Raises:
         ValueError: it is not one, or not more than zero.
     """
-    compact = text.strip()
-    parts = _DURATION.findall(compact)
-    if not parts or "".join(number + unit for number, unit in parts) != compact:
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is not a duration such as 45m or 1h30m")
     total = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
     if not total > 0:

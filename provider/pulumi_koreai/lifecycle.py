@@ -287,8 +287,9 @@ class Lifecycle:
                 )
                 raise error.hinting(
                     f"Whether {self._model_id} is being deployed now is not known, so the deploy is not sent again."
-                    " Look at the model in the console. If it is deployed as declared, set `adopt` to true: nothing"
-                    " is sent then. Otherwise run `pulumi up` again: it settles this by the update strategy."
+                    " Look at the model in the console. If it is deployed as declared, set `adopt` to true"
+                    " (where it was not true before): nothing is sent then. Otherwise run `pulumi up` again: it settles"
+                    " this by the update strategy."
                 ) from error.__cause__
             raise
         self.record = replace(before or Record(State.DEPLOYING), request=request)
@@ -330,7 +331,7 @@ class Lifecycle:
         action = _action(record)
         default = DEPLOY_TIMEOUT_SECONDS if action == "DEPLOY" else UNDEPLOY_TIMEOUT_SECONDS
         self._reporter.note(f"job {record.job_id} ({action.lower()} of {self._model_id}) is taken up again.")
-        job = DockJob.model_construct(id=record.job_id, status=record.last_status, percent=None, raw={})
+        job = DockJob.model_construct(id=record.job_id, status=UNKNOWN_STATUS)
         try:
             job = self._wait(job, action, self._until(deadline, default), sent_here=False)
         except NotFound:

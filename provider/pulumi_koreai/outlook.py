@@ -18,6 +18,7 @@ def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> l
         goal: what is declared.
     """
     running = record.state is State.DEPLOYED
+    idle = _surely_idle(record) or record.state is State.UNDEPLOYING
     if declared_id != model_id:
         new = declared_id if isinstance(declared_id, str) else "another model"
         after = f", then {model_id} is undeployed and its callers are cut off" if running else ""
@@ -27,14 +28,17 @@ def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> l
     last = _last_time(record)
     match steps:
         case [Step.UNDEPLOY, Step.DEPLOY]:
-            cut = "its callers are cut off until then" if running else "it serves nobody until then"
+            callers = "its callers" if running else "its callers, if it has any,"
+            cut = f"{callers} are cut off until then"
             what = f"{model_id} is undeployed, then deployed with what is declared; {cut}{last}."
         case [Step.UNDEPLOY]:
-            what = f"{model_id} is undeployed; every active instance is cut off at once."
+            active = "every active instance" if running else "whatever is active"
+            what = f"{model_id} is undeployed; {active} is cut off at once."
         case [Step.DEPLOY] if running:
             what = f"{model_id} is deployed over the running deployment, by the strategy redeploy{last}."
         case [Step.DEPLOY]:
-            what = f"{model_id} is deployed{last}."
+            over = "" if idle else " over what may be running"
+            what = f"{model_id} is deployed{over}{last}."
         case [Step.TAKE_OVER]:
             what = f"{model_id} is taken over as declared; nothing is sent."
         case _:
@@ -60,12 +64,25 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
             f"interrupted: job {record.job_id} ({record.last_action.lower()} of {model_id}) is still running on the"
             f" platform; {what_now}."
         )
-    return f"interrupted before {model_id} was as declared; nothing is running on the platform for it; {what_now}."
+    if record is None or _surely_idle(record):
+        running = "nothing is running on the platform for it"
+    elif record.state is State.DEPLOYED:
+        running = "it is deployed as before"
+    else:
+        running = "what is running on the platform for it is not known"
+    return f"interrupted before {model_id} was as declared; {running}; {what_now}."
+
+
+def _surely_idle(record: Record) -> bool:
+    return record.state is State.UNDEPLOYED or (record.last_action == "DEPLOY" and record.last_status == "FAILED")
 
 
 def not_recorded(model_id: str, record: Record, operation: Literal["create", "update"]) -> str:
     """What a host that can't record a half-made deployment means for the next run."""
-    running = f"job {record.job_id} may still be running" if record.under_way else "nothing is known to be running"
+    if record.under_way:
+        running = f"job {record.job_id} may still be running"
+    else:
+        running = "nothing is running" if _surely_idle(record) else "it is not known what is running"
     if operation == "create":
         return (
             f"This dynamic provider host can't record a half-made deployment: {running} on the platform, and the"

@@ -136,19 +136,28 @@ def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str
     try:
         spec = kind.model_validate(dict(given), by_alias=by_alias, by_name=not by_alias)
         inputs = spec.plain()
+        faults = list(_cross_faults(inputs, python_spelling, spelling))
     except ValidationError as error:
         faults = [_fault(kind, details, spelling) for details in error.errors(include_url=False)]
-    faults += _cross_faults(given, spelling)
+        faults += _cross_faults(given, spelling, spelling)
     return ({}, faults) if faults else (inputs, [])
 
 
-def _cross_faults(given: Mapping[str, object], spelling: Spelling) -> Iterator[Fault]:
-    """The rules between fields. They read what was given, so that they speak even when another field is at fault."""
+def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[Fault]:
+    """The rules between fields.
+
+    They speak even when another field is at fault, and then read what was given as it is.
+
+    Args:
+        given: the declaration.
+        keys: how it spells its keys.
+        spelling: how the user does.
+    """
 
     def value(*path: str) -> object:
         found: object = given
         for name in path:
-            found = found.get(spelling(name)) if isinstance(found, Mapping) else None
+            found = found.get(keys(name)) if isinstance(found, Mapping) else None
         return found
 
     def path(*names: str) -> str:

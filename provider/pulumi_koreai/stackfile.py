@@ -70,9 +70,11 @@ def _order(models: Mapping[str, object], faults: list[tuple[str, Fault]]) -> lis
         wanted = given.get("dependsOn") if isinstance(given, Mapping) else None
         graph[name] = []
         for other in wanted if isinstance(wanted, list) else []:
+            if not isinstance(other, str):
+                continue  # told already: a fault of the field
             if other in models:
                 graph[name].append(other)
-            elif isinstance(other, str):
+            else:
                 near = get_close_matches(other, list(models), 1)
                 known = f"nearest: {near[0]}" if near else f"entries: {', '.join(models)}"
                 faults.append((name, Fault("dependsOn", f'"{other}" is no entry of this file; {known}')))

@@ -46,7 +46,7 @@ from .errors import (
 )
 from .pacing import Pacer, published_limits
 from .settings import Settings, is_loopback
-from .wire import Action, DeployRequest, DockJob, clean, message_in, says_not_deployed
+from .wire import Action, DeployRequest, DockJob, message_in, says_not_deployed
 
 USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
 
@@ -68,7 +68,8 @@ _REPEATABLE: Final = Retry(
 # A deploy is not idempotent: once it may have been taken it is not sent again. 503 is the platform's "not now".
 _DEPLOY: Final = _REPEATABLE.new(read=False, status_forcelist=(503,))
 
-_BODY_MAX_BYTES: Final = 1 << 20
+_ANSWER_MAX_DEPTH: Final = 16
+_BODY_MAX_BYTES: Final = 1 << 18
 _CONNECTIONS_MAX: Final = 64
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
@@ -93,6 +94,11 @@ class _Operation:
     @property
     def is_deploy(self) -> bool:
         return not self.job_id and self.action == "DEPLOY"
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Not followed, so not looked at either: requests parses it even where it isn't told to follow."""
 
 
 class Client:
@@ -230,7 +236,7 @@ class Client:
             # What ends the attempts (no connection, a limit, an interruption) says nothing of an earlier one that the
             # platform may have taken; only a plain refusal settles that.
             settled = isinstance(end, Refused) and not end.transient
-            if doubt and doubt is not end and not settled:
+            if doubt and doubt is not end and not settled and operation.method == "POST":
                 raise doubt from end
             raise
 
@@ -276,10 +282,12 @@ class Client:
 
     def _read(self, response: requests.Response, until: float) -> JsonValue:
         """The answer's body as JSON, or its text. A body that is endless, or trickles, is cut off."""
-        content = b""
+        content = bytearray()
         try:
-            for chunk in response.iter_content(1 << 14):
-                content += chunk
+            # Byte by byte: a larger read returns when it is full, and each byte that trickles in renews the
+            # socket's timeout.
+            for byte in response.iter_content(1):
+                content += byte
                 if len(content) > _BODY_MAX_BYTES:
                     break
                 if self._clock.monotonic() > until:
@@ -288,12 +296,11 @@ class Client:
             # With a refusal in hand the status says more than the missing rest of its body.
             if 200 <= response.status_code < 300:
                 raise
-        text = content.decode("utf-8", "replace").replace(self.settings.api_key, "[koreai:apiKey]")
+        text = bytes(content).decode("utf-8", "replace")
         try:
-            value: JsonValue = json.loads(text)
+            return _shallow(json.loads(text), _ANSWER_MAX_DEPTH)
         except (ValueError, RecursionError):
             return text
-        return value
 
     def _dock_job(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> DockJob:
         try:
@@ -306,27 +313,29 @@ class Client:
                 method=operation.method,
                 path=operation.path,
                 status=response.status_code,
-                platform_message=message_in(answer) or clean(json.dumps(answer)),
+                platform_message=message_in(self._redacted(answer)),
                 hint="Check that koreai:host is the platform itself and not a sign-in page or a proxy before it.",
             ) from None
+        job = job.model_copy(update={"raw": self._redacted(answer)})
         # "A job is done" is not "my job is done".
         wrong_id = operation.job_id and job.id != operation.job_id
         wrong_model = job.model_id and job.model_id != operation.model_id
         if wrong_id or wrong_model or (job.action and job.action != operation.action):
+            another = f"job {job.id}, action {job.action or '-'}, model {job.model_id or '-'}"
             raise WrongJob(
-                f"{operation.purpose}: the platform answered with job {clean(job.id)},"
-                f" action {clean(job.action) or '-'},"
-                f" model {clean(job.model_id) or '-'}; expected {operation.action} of {operation.model_id}",
+                f"{operation.purpose}: the platform answered with another job, expected {operation.action} of"
+                f" {operation.model_id}",
                 method=operation.method,
                 path=operation.path,
                 status=response.status_code,
+                platform_message=message_in(self._redacted(another)),
                 hint="Look at the model in the console before going on.",
             )
         return job
 
     def _broken(self, operation: _Operation, failure: requests.RequestException) -> ApiError:
         cause = _transport_error(failure)
-        detail = clean(str(cause)).replace(self.settings.api_key, "[koreai:apiKey]")
+        detail = message_in(self._redacted(str(cause)))
         never_sent = _never_sent(failure, cause)
         if never_sent and isinstance(cause, SSLError):
             hint = "If the certificate is your organisation's own, name its authority in REQUESTS_CA_BUNDLE."
@@ -344,15 +353,14 @@ class Client:
         )
 
     def _refusal(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> Refused:
-        status, said = response.status_code, message_in(answer)
+        status, said = response.status_code, message_in(self._redacted(answer))
         host = self.settings.host
         kind: type[Refused] = Refused
         hint = ""
         if operation.action == "UNDEPLOY" and not operation.job_id and says_not_deployed(said):
             kind = NotDeployed
         elif 300 <= status < 400:
-            to = urlsplit(response.headers.get("Location", ""))
-            origin = clean(f"{to.scheme}://{to.hostname}") if to.hostname else "another path"
+            origin = message_in(self._redacted(_origin(response.headers.get("Location", ""))))
             hint = (
                 f"The platform points to {origin}. A redirect is not followed, so that the key reaches no other host."
                 " Set koreai:host to the address that answers itself."
@@ -393,6 +401,18 @@ class Client:
             retry_after=_retry_after(response),
         )
 
+    def _redacted(self, answer: JsonValue) -> JsonValue:
+        """What came back, without the key, should the platform or a proxy echo it."""
+        match answer:
+            case str():
+                return answer.replace(self.settings.api_key, "[koreai:apiKey]")
+            case list():
+                return [self._redacted(item) for item in answer]
+            case dict():
+                return {key: self._redacted(value) for key, value in answer.items()}
+            case _:
+                return answer
+
     def _limit_hint(self) -> str:
         return (
             f"This process keeps to {self.settings.requests_per_minute} calls a minute; others with keys of the same"
@@ -400,7 +420,7 @@ class Client:
         )
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS_MAX, pool_block=True)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -444,6 +464,24 @@ def _never_sent(failure: requests.RequestException, cause: HTTPError) -> bool:
             re.search(r"handshake|wrong.version|certificate|hostname", str(cause), re.IGNORECASE)
         )
     return isinstance(cause, (ConnectTimeoutError, ProxyError)) or isinstance(failure, ValueError)
+
+
+def _shallow(answer: JsonValue, depth: int) -> JsonValue:
+    """An answer without what lies deeper than anything reads it."""
+    if isinstance(answer, list):
+        return [_shallow(item, depth - 1) for item in answer] if depth else []
+    if isinstance(answer, dict):
+        return {key: _shallow(value, depth - 1) for key, value in answer.items()} if depth else {}
+    return answer
+
+
+def _origin(location: str) -> str:
+    try:
+        to = urlsplit(location)
+        host = to.hostname
+    except ValueError:
+        return "an address that can't be read"
+    return f"{to.scheme}://{host}" if host else "another path"
 
 
 def _retry_after(response: requests.Response) -> float | None:

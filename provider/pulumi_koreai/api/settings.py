@@ -92,16 +92,16 @@ def is_loopback(host: str) -> bool:
 
 
 def _host_fault(host: str) -> str:
+    if "@" in host:
+        return "a user name or a password in the URL is not supported (it is not shown here)."
     try:
         url = urlsplit(host)
         _ = url.port
     except ValueError as error:
         return f"{host!r} is not a URL ({error})."
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if url.scheme not in ("http", "https") or not url.hostname or re.search(r"[\s\x00-\x1f\x7f]", host):
         return f"{host!r} given; allowed: a URL such as https://ai-for-process.example.com"
-    if url.username or url.password:
-        return "a user name or a password in the URL is not supported; the key goes into koreai:apiKey."
-    if url.query or url.fragment or url.path.strip("/"):
+    if url.path.strip("/") or "?" in host or "#" in host:
         return f"{host!r} given; allowed: a URL without a path or a query"
     if url.scheme == "http" and not is_loopback(host):
         return f"{host!r} would send the key unencrypted; plain http is for this machine only. Use https."

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -175,8 +176,9 @@ class DeployRequest(Declared):
 
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|</?[a-zA-Z!][^<>]*>", re.DOTALL | re.IGNORECASE)
 _MESSAGE_MAX_CHARS: Final = 400
+_MESSAGE_MAX_DEPTH: Final = 8
 _MESSAGE_KEYS: Final = (
     "msg",
     "message",
@@ -206,7 +208,7 @@ def message_in(body: JsonValue) -> str:
     The vendor does not document its error bodies: `{"errors":[{"msg":…}]}`, `{"message":…}`, plain text and HTML
     pages are all understood.
     """
-    return clean(_find_message(body))
+    return clean(_find_message(body, _MESSAGE_MAX_DEPTH))
 
 
 _NOT_DEPLOYED = re.compile(
@@ -220,15 +222,17 @@ def says_not_deployed(message: str) -> bool:
     return bool(_NOT_DEPLOYED.search(message))
 
 
-def _find_message(body: JsonValue) -> str:
+def _find_message(body: JsonValue, depth: int) -> str:
+    if depth == 0:
+        return ""
     match body:
         case str():
             return _MARKUP.sub(" ", body) if "<" in body else body
         case list():
-            return "; ".join(filter(None, map(_find_message, body)))
+            return "; ".join(filter(None, (_find_message(item, depth - 1) for item in body)))
         case dict():
             for key in _MESSAGE_KEYS:
-                if found := _find_message(body.get(key)):
+                if found := _find_message(body.get(key), depth - 1):
                     return found
             return ""
         case _:
@@ -249,19 +253,19 @@ class DockJob(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+    id: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,200}$")] = Field(
         validation_alias=AliasChoices("dock-statusId", "dockStatusId", "dockstatusId", "_id")
     )
     model_id: str = Field(default="", validation_alias="modelId")
     action: str = ""
-    status: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, to_upper=True)]
+    status: Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, to_upper=True)]
     percent: float | None = Field(default=None, validation_alias="percentageComplete")
     raw: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
 
     @field_validator("model_id", "action", mode="before")
     @classmethod
     def _text_or_nothing(cls, value: object, info: ValidationInfo) -> str:
-        text = value.strip() if isinstance(value, str) else ""
+        text = clean(value) if isinstance(value, str) else ""
         return text.upper() if info.field_name == "action" else text
 
     @field_validator("percent", mode="before")
@@ -270,7 +274,7 @@ class DockJob(BaseModel):
         # A progress figure is a courtesy: one that can't be read must not end a wait.
         try:
             number = float(value.rstrip(" %")) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         return min(max(number, 0.0), 100.0) if number == number else None
 

@@ -1,0 +1,310 @@
+"""The engine's calls on a `ModelDeployment`, mapped to the lifecycle. A thin adapter: validate, call, give back.
+
+The module's and the class's names are part of the state's format: `destroy` and `refresh` find the class by what the
+state holds.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Final, Literal
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown as EngineUnknown
+from pydantic import ValidationError
+
+from .api.errors import ConfigError, KoreaiError
+from .api.settings import Settings
+from .api.wire import UNKNOWN, DeployRequest, Unknown
+from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
+from .lifecycle import Goal, Lifecycle, Record, State
+from .outlook import interrupted, not_recorded, outlook, unfinished
+from .spec import ProgramSpec, Timeouts, check, python_spelling
+
+if TYPE_CHECKING:
+    from .api.client import Client
+
+Properties = dict[str, object]
+
+RESULTS: Final = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
+"""The outputs that are no arguments."""
+
+_ENGINE_UNKNOWN: Final = EngineUnknown()  # type: ignore[no-untyped-call] # of the SDK
+_ARGUMENTS: Final = tuple(ProgramSpec.model_fields)
+_PARAMETERS: Final = tuple(DeployRequest.model_fields)
+
+
+class _CallClock:
+    """The machine's clock; a sleep ends when the engine wants the call to end."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            current_call().sleep(seconds)
+
+
+class _CallReporter:
+    """Progress and notes go to the resource that the current call is about."""
+
+    def progress(self, text: str) -> None:
+        current_call().progress(text)
+
+    def note(self, text: str) -> None:
+        current_call().note(text)
+
+
+class _Platform:
+    """The one client of this process: its pacing and its connections serve all models and threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._config: Callable[[str], str | None] = lambda _: None
+        self._client: Client | None = None
+        self.clock, self.rng, self.reporter = _CallClock(), Random(), _CallReporter()  # noqa: S311 - jitter
+
+    def configure(self, config: Callable[[str], str | None]) -> None:
+        with self._lock:
+            self._config, self._client = config, None
+
+    def settings(self) -> Settings:
+        """Where the platform is and how to talk to it.
+
+        Raises:
+            ConfigError: the host or the key is missing or wrong.
+        """
+        return Settings.read(self._config, os.environ.get)
+
+    def client(self) -> "Client":
+        from .api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
+
+        with self._lock:
+            if self._client is None:
+                self._client = Client(self.settings(), self.clock, self.rng, self.reporter.progress)
+            return self._client
+
+
+_platform = _Platform()
+
+
+class ModelDeploymentProvider(ResourceProvider):
+    """Holds nothing: its pickle is its name, the key and the host come from the configuration at run time."""
+
+    serialize_as_secret_always = False
+
+    def __reduce__(self) -> tuple[type["ModelDeploymentProvider"], tuple[()]]:
+        return ModelDeploymentProvider, ()
+
+    def configure(self, req: ConfigureRequest) -> None:
+        _platform.configure(req.config.get)
+
+    def check(self, _olds: Properties, news: Properties) -> CheckResult:
+        given = {key: value for key, value in news.items() if key in _ARGUMENTS or not key.startswith("__")}
+        inputs, faults = check(ProgramSpec, _swapped(given, EngineUnknown, UNKNOWN), python_spelling)
+        failures = [CheckFailure("", str(fault)) for fault in faults]
+        try:
+            _platform.settings()
+        except ConfigError as error:
+            failures.append(CheckFailure("", str(error)))
+        if failures:
+            return CheckResult(news, failures)
+        return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        news = _swapped(_news, EngineUnknown, UNKNOWN)
+        changed = [name for name in _ARGUMENTS if _olds.get(name) != news.get(name)]
+        record = _record(_olds)
+        replaces = ["model_id"] if "model_id" in changed else []
+        settled = record.state is (State.DEPLOYED if _olds.get("deployed", True) else State.UNDEPLOYED)
+        if not changed and settled:
+            return DiffResult(changes=False)
+        for line in _what_happens(_id, _olds, news, record):
+            current_call().note(line)
+        if settled and record.state is State.UNDEPLOYED and not news["deployed"] and set(changed) <= set(_PARAMETERS):
+            # Nothing runs and nothing will: the outputs keep the parameters of the last deploy that was sent, so only
+            # a comparison of the inputs, which the engine makes where it is told nothing, tells a new change from one
+            # that was taken in before.
+            return DiffResult(changes=None)
+        # Where the inputs alone differ, the engine under the stock host names the properties itself, if it is not
+        # told that they differ.
+        return DetailedDiff(
+            changes=None if settled else True,
+            replaces=replaces,
+            delete_before_replace=False,
+            detailed=_detailed(_olds, news, changed) or {"state": Kind.UPDATE},
+            input_diff=bool(changed),
+        )
+
+    def create(self, props: Properties) -> CreateResult:
+        spec = _spec(props)
+        lifecycle = _lifecycle(spec.model_id, None)
+        self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
+        return CreateResult(spec.model_id, _outputs(spec, lifecycle.record))
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        spec = _spec(_news)
+        lifecycle = _lifecycle(_id, _record(_olds))
+        self._reach(lifecycle, spec, spec.goal(adopt=not _olds.get("adopt")), "update")
+        return UpdateResult(_outputs(spec, lifecycle.record))
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        lifecycle = _lifecycle(_id, _record(_props))
+        timeouts = Timeouts.model_validate(_props.get("custom_timeouts") or {})
+        try:
+            lifecycle.retire(_timeout(timeouts, "delete"))
+        except Cancelled:
+            current_call().warn(
+                interrupted(
+                    _id, lifecycle.record, "run `pulumi destroy` (or `up`) again: what is done by then is found done"
+                )
+            )
+            raise
+
+    def read(self, id_: str, props: Properties) -> ReadResult:
+        record = _record(props)
+        lifecycle = _lifecycle(id_, record)
+        lifecycle.refresh()
+        now = lifecycle.record or record
+        outputs = {**props, **_results(now)}
+        # What the outputs say is what the next diff shall compare with, except where nothing runs and they say what
+        # ran last.
+        inert = now.state is State.UNDEPLOYED and not props.get("deployed", True)
+        inputs = None if inert else {name: props[name] for name in _ARGUMENTS if name in props}
+        if now.under_way or now.state is State.FAILED:
+            if current_call().hosted:
+                raise PartialFailure(id_, outputs, [unfinished(id_, now)], inputs=inputs)
+            current_call().note(unfinished(id_, now))
+        return ReadResult(id_, outputs, inputs)
+
+    def _reach(
+        self, lifecycle: Lifecycle, spec: ProgramSpec, goal: Goal, operation: Literal["create", "update"]
+    ) -> None:
+        before = lifecycle.record
+        try:
+            lifecycle.reach(goal, _timeout(spec.custom_timeouts, operation))
+        except (KoreaiError, Cancelled) as error:
+            now = lifecycle.record
+            if now is None or now == before:
+                raise
+            reason = (
+                str(error)
+                if isinstance(error, KoreaiError)
+                else interrupted(spec.model_id, now, "the next `pulumi up` takes it up again")
+            )
+            if not current_call().hosted:
+                reason += "\n" + not_recorded(spec.model_id, now, operation)
+            raise PartialFailure(spec.model_id, _outputs(spec, now), [reason]) from error
+
+
+def _lifecycle(model_id: str, record: Record | None) -> Lifecycle:
+    return Lifecycle(
+        _platform.client(),
+        model_id,
+        record,
+        clock=_platform.clock,
+        rng=_platform.rng,
+        reporter=_platform.reporter,
+    )
+
+
+def _timeout(timeouts: Timeouts | None, operation: Literal["create", "update", "delete"]) -> float | None:
+    return current_call().timeout or (timeouts.of(operation) if timeouts else None)
+
+
+def _spec(properties: Mapping[str, object]) -> ProgramSpec:
+    return ProgramSpec.model_validate({name: properties[name] for name in _ARGUMENTS if name in properties})
+
+
+def _record(outputs: Mapping[str, object]) -> Record:
+    """What the state's outputs say of the platform."""
+    parameters = {name: outputs[name] for name in _PARAMETERS if outputs.get(name) is not None}
+    try:
+        request = DeployRequest.model_validate(parameters)
+    except ValidationError:
+        # Written by another version with other rules: it equals nothing that can be declared now, and breaks nothing.
+        request = DeployRequest.model_construct(**parameters)  # type: ignore[arg-type]
+    seconds = outputs.get("last_job_seconds")
+    state = outputs.get("state")
+    return Record(
+        State(state) if isinstance(state, str) and state in list(State) else State.FAILED,
+        request,
+        str(outputs.get("dock_status_id") or ""),
+        str(outputs.get("last_action") or ""),
+        str(outputs.get("last_status") or ""),
+        float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+    )
+
+
+def _results(record: Record) -> Properties:
+    # Never None: a property that is missing from the state shows up as unknown in every preview.
+    return {
+        "state": record.state.value,
+        "dock_status_id": record.job_id,
+        "last_action": record.last_action,
+        "last_status": record.last_status,
+        "last_job_seconds": record.last_job_seconds,
+    }
+
+
+def _outputs(spec: ProgramSpec, record: Record | None) -> Properties:
+    """Every argument and the results; the parameters are those of the last deploy that was sent or taken over."""
+    assert record is not None
+    outputs = spec.plain()
+    if record.request is not None:
+        outputs = {name: value for name, value in outputs.items() if name not in _PARAMETERS}
+        outputs |= record.request.plain()
+    return outputs | _results(record)
+
+
+def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, object], record: Record) -> list[str]:
+    if isinstance(news["deployed"], Unknown):
+        return []
+    spec = _spec(news)
+    return outlook(model_id, spec.model_id, record, spec.goal(adopt=not olds.get("adopt")))
+
+
+def _detailed(olds: Mapping[str, object], news: Mapping[str, object], changed: list[str]) -> dict[str, Kind]:
+    """Which properties differ, by the paths that the user knows."""
+    details: dict[str, Kind] = {}
+    for name in changed:
+        details |= _differences(name, olds.get(name), news.get(name))
+    if "model_id" in details:
+        details["model_id"] = Kind.UPDATE_REPLACE
+    return details
+
+
+def _differences(path: str, old: object, new: object) -> dict[str, Kind]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        details: dict[str, Kind] = {}
+        for key in {**old, **new}:
+            if old.get(key) != new.get(key):
+                details |= _differences(f"{path}.{key}", old.get(key), new.get(key))
+        return details
+    return {path: Kind.ADD if old is None else Kind.DELETE if new is None else Kind.UPDATE}
+
+
+def _swapped(value: Properties, find: type, put: object) -> Properties:
+    """A copy with `put` in the place of each instance of `find`, at any depth."""
+
+    def swap(inner: object) -> object:
+        if isinstance(inner, find):
+            return put
+        if isinstance(inner, Mapping):
+            return {key: swap(item) for key, item in inner.items()}
+        if isinstance(inner, list):
+            return [swap(item) for item in inner]
+        return inner
+
+    return {key: swap(item) for key, item in value.items()}

@@ -1,0 +1,198 @@
+"""`ModelDeployment`, as a program declares it."""
+
+import asyncio
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NotRequired, TypedDict
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from .api.wire import UNKNOWN
+from .provider import RESULTS, ModelDeploymentProvider
+from .spec import Fault, ProgramSpec, check, python_spelling
+
+
+class HyperParameters(TypedDict):
+    """How the deployed model generates text. Each value may be an output of another resource.
+
+    Keys: `temperature` (0–2), `max_tokens` (0–512), `top_p` (0–1), `top_k` (1–100), and optionally `stop_sequence`.
+    """
+
+    temperature: pulumi.Input[float]
+    max_tokens: pulumi.Input[int]
+    top_p: pulumi.Input[float]
+    top_k: pulumi.Input[int]
+    stop_sequence: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+
+
+class ScalingParameters(TypedDict, total=False):
+    """How the deployment grows and shrinks. Each key is optional, each value may be an output of another resource.
+
+    Keys: `max_batch_size` (1–256), `min_replicas` (1–10, not more than `max_replicas`), `max_replicas` (1–50),
+    `scale_up_delay` (1–1000) and `scale_down_delay` (50–2000); of the delays' unit the vendor's API page says
+    milliseconds, the console's seconds.
+    """
+
+    max_batch_size: pulumi.Input[int]
+    min_replicas: pulumi.Input[int]
+    max_replicas: pulumi.Input[int]
+    scale_up_delay: pulumi.Input[int]
+    scale_down_delay: pulumi.Input[int]
+
+
+class OptimizationInfo(TypedDict, total=False):
+    """How the platform optimizes the model (platform-hosted models only).
+
+    Keys: `optimization_type` (`ctranslate2`, `vllm`) and `quantization_type` (`no_quantization`, `int8_float16`; the
+    latter needs an `optimization_type`).
+    """
+
+    optimization_type: pulumi.Input[str]
+    quantization_type: pulumi.Input[str]
+
+
+class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
+    """The deployment of one model on the AI for Process platform.
+
+    Its declared state is *deployed with these parameters* or *undeployed*. The platform has no call that reads a
+    model's deployment: what is known of it is what the last dock job said.
+    """
+
+    model_id: pulumi.Output[str]
+    deployment_name: pulumi.Output[str]
+    model_type: pulumi.Output[str]
+    device_type: pulumi.Output[str]
+    # Any, as the SDK's own reading of these annotations takes no other type for values of several types.
+    hyper_parameters: pulumi.Output[Mapping[str, Any]]
+    scaling_parameters: pulumi.Output[Mapping[str, Any] | None]
+    optimization_info: pulumi.Output[Mapping[str, Any] | None]
+    deployed: pulumi.Output[bool]
+    adopt: pulumi.Output[bool]
+    update_strategy: pulumi.Output[str]
+    custom_timeouts: pulumi.Output[Mapping[str, str] | None]
+    state: pulumi.Output[str]
+    """`deployed`, `undeployed`, `deploying`, `undeploying` or `failed`."""
+    dock_status_id: pulumi.Output[str]
+    """The last dock job, `ds-…`; "" when there was none."""
+    last_action: pulumi.Output[str]
+    """`DEPLOY` or `UNDEPLOY`; "" after a take-over."""
+    last_status: pulumi.Output[str]
+    """The last job's status; `UNKNOWN` when it can't be told, "" after a take-over."""
+    last_job_seconds: pulumi.Output[float]
+    """How long the last job took that was watched from its start to its end; 0 before the first."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        model_id: pulumi.Input[str],
+        deployment_name: pulumi.Input[str],
+        device_type: pulumi.Input[str],
+        hyper_parameters: pulumi.Input[HyperParameters | Mapping[str, pulumi.Input[object]]],
+        model_type: pulumi.Input[str] = "openSource",
+        scaling_parameters: pulumi.Input[ScalingParameters | Mapping[str, pulumi.Input[object]]] | None = None,
+        optimization_info: pulumi.Input[OptimizationInfo | Mapping[str, pulumi.Input[object]]] | None = None,
+        deployed: pulumi.Input[bool] = True,
+        adopt: pulumi.Input[bool] = False,
+        update_strategy: pulumi.Input[Literal["undeploy-first", "redeploy"] | str] = "undeploy-first",
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the deployment.
+
+        Args:
+            resource_name: the resource's name in the stack.
+            model_id: the model, `cm-…`. Another id is a replacement: the new model is deployed before the old one is
+                undeployed.
+            deployment_name: the deployment's name, one line.
+            device_type: the hardware of each replica, such as `g5.xlarge`.
+            hyper_parameters: see `HyperParameters`.
+            model_type: `openSource` or `fineTune`.
+            scaling_parameters: see `ScalingParameters`.
+            optimization_info: see `OptimizationInfo`.
+            deployed: False: the model is to be undeployed.
+            adopt: take over, without a request, the deployment that is already running, as declared here.
+            update_strategy: `undeploy-first`, or `redeploy` to deploy over the running one.
+            opts: resource options; `custom_timeouts` bound each whole operation (defaults: 60 minutes for each
+                deploy, 30 for each undeploy).
+
+        Raises:
+            pulumi.RunError: when the program is through, listing the faults of all the models that it declares.
+        """
+        arguments: dict[str, object] = {
+            "model_id": model_id,
+            "deployment_name": deployment_name,
+            "model_type": model_type,
+            "device_type": device_type,
+            "hyper_parameters": hyper_parameters,
+            "scaling_parameters": scaling_parameters,
+            "optimization_info": optimization_info,
+            "deployed": deployed,
+            "adopt": adopt,
+            "update_strategy": update_strategy,
+            "custom_timeouts": _custom_timeouts(opts),
+        }
+        _faults.add(resource_name, arguments)
+        faultless: pulumi.Output[bool] = pulumi.Output.from_input(_faults.none())
+        arguments["model_id"] = faultless.apply(lambda _: model_id)
+        super().__init__(ModelDeploymentProvider(), resource_name, {**arguments, **dict.fromkeys(RESULTS)}, opts)
+
+
+def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, str] | None:
+    """The stock host does not pass the option on to a provider, so it travels among the inputs."""
+    declared = opts.custom_timeouts if opts else None
+    if not declared:
+        return None
+    given = {"create": declared.create, "update": declared.update, "delete": declared.delete}
+    return {operation: timeout for operation, timeout in given.items() if timeout is not None}
+
+
+class _Faults:
+    """The faults of all the models of a running program.
+
+    The engine gives up at the first resource that fails its check. So what can be checked at once is checked when it
+    is declared, and
+    no model is registered before all of them have been: in Python the registrations begin when the program has run
+    through.
+    """
+
+    def __init__(self) -> None:
+        # One program, one event loop: inline programs of the Automation API share the process.
+        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, Fault]]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def add(self, name: str, arguments: Mapping[str, object]) -> None:
+        declared = {key: _known(value) for key, value in arguments.items() if value is not None}
+        _, faults = check(ProgramSpec, declared, python_spelling)
+        self._of_this_program().extend((name, fault) for fault in faults)
+
+    async def none(self) -> bool:
+        if found := self._of_this_program():
+            lines = [f"  {name}: {fault}" for name, fault in found]
+            raise pulumi.RunError(
+                f"{counted(len(found))} in the models declared; nothing was done:\n" + "\n".join(lines)
+            )
+        return True
+
+    def _of_this_program(self) -> list[tuple[str, Fault]]:
+        return self._found.setdefault(asyncio.get_event_loop(), [])
+
+
+_faults: Final = _Faults()
+
+
+def counted(faults: int) -> str:
+    """`1 fault`, `3 faults`."""
+    return f"{faults} fault" + ("s" if faults != 1 else "")
+
+
+def _known(value: object) -> object:
+    """A declared value with `UNKNOWN` for whatever will be known later."""
+    if isinstance(value, Mapping):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    if isinstance(value, pulumi.Output) or asyncio.isfuture(value) or asyncio.iscoroutine(value):
+        return UNKNOWN
+    return value

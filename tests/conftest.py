@@ -1,0 +1,32 @@
+"""What all the folders of tests share: the real engine."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import engine as engine_tool
+
+
+@pytest.fixture(scope="session")
+def real_engine() -> engine_tool.Engine:
+    """The engine of the PATH, or one that is fetched: a missing one is no reason to skip."""
+    return engine_tool.obtain()
+
+
+@pytest.fixture
+def engine_env(real_engine: engine_tool.Engine, tmp_path: Path) -> dict[str, str]:
+    """The environment for the real `pulumi`: a backend and settings in a folder of this test's own."""
+    (tmp_path / "state").mkdir()
+    base = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "KOREAI_"))}
+    return engine_tool.environment(
+        real_engine,
+        {
+            **base,
+            "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "x",
+            "PULUMI_HOME": str(tmp_path / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "NO_COLOR": "1",
+        },
+    )

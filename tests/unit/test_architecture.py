@@ -1,0 +1,187 @@
+"""Rules of the architecture: who imports whom, what is exported, where two lists must agree."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_origin
+
+import pulumi
+import pytest
+from pydantic import BaseModel
+
+import pulumi_koreai
+from pulumi_koreai import (
+    HyperParameters,
+    ModelDeployment,
+    OptimizationInfo,
+    ScalingParameters,
+    provider,
+    resource,
+    spec,
+)
+from pulumi_koreai.api import wire
+
+PACKAGE = Path(pulumi_koreai.__file__).parent
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+CORE = ("clock.py", "durations.py", "lifecycle.py", "outlook.py", "spec.py", "stackfile.py")
+ENGINE = ("pulumi", "dill", "grpc", "google")
+
+
+def imports(module: str) -> set[str]:
+    """The absolute names of all that a module imports, wherever in it."""
+    here = ["pulumi_koreai", *Path(module).with_suffix("").parts]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            above = ".".join(here[: len(here) - node.level]) if node.level else ""
+            base = ".".join(filter(None, [above, node.module]))
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def of(names: set[str], *packages: str) -> set[str]:
+    return {name for name in names if any(name == package or name.startswith(f"{package}.") for package in packages)}
+
+
+def test_the_modules_are_there() -> None:
+    assert set(CORE) <= set(MODULES)
+    assert {"provider.py", "resource.py", "api/client.py", "host/server.py"} <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("host/")])
+def test_only_the_front_ends_import_the_engine_s_sdk(module: str) -> None:
+    assert bool(of(imports(module), *ENGINE)) == (module in ("provider.py", "resource.py"))
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("api/")])
+def test_the_api_knows_nothing_above_it(module: str) -> None:
+    allowed = {name for name in of(imports(module), "pulumi_koreai") if name.startswith("pulumi_koreai.api")}
+    clock = of(imports(module), "pulumi_koreai.clock")
+    assert of(imports(module), "pulumi_koreai") - {"pulumi_koreai"} == allowed | clock
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_knows_neither_the_front_ends_nor_the_host(module: str) -> None:
+    above = [f"pulumi_koreai.{name}" for name in ("provider", "resource", "host", "emulator")]
+    assert of(imports(module), *above) == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("host/")])
+def test_the_host_knows_nothing_of_this_package_outside_itself(module: str) -> None:
+    names = of(imports(module), "pulumi_koreai")
+    assert {name for name in names if not name.startswith("pulumi_koreai.host")} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("emulator/")])
+def test_the_emulator_is_no_part_of_what_it_emulates(module: str) -> None:
+    names = of(imports(module), "pulumi_koreai")
+    assert {name for name in names if not name.startswith("pulumi_koreai.emulator")} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("emulator/")])
+def test_nothing_imports_the_emulator(module: str) -> None:
+    assert of(imports(module), "pulumi_koreai.emulator") == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("host/", "emulator/"))])
+def test_only_the_clocks_know_the_time_and_only_the_front_end_the_environment(module: str) -> None:
+    names = imports(module)
+    assert bool(of(names, "time")) == (module in ("clock.py", "provider.py"))
+    assert bool(of(names, "os")) == (module == "provider.py")
+    assert of(names, "datetime") == set() or module == "api/client.py"
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after a statement."""
+    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_provider_is_loaded_without_an_http_library() -> None:
+    loaded = loaded_by("import pulumi_koreai.provider")
+    assert "pulumi_koreai.provider" in loaded
+    assert {"requests", "urllib3", "aiohttp", "pulumi_koreai.api.client", "pulumi_koreai.emulator"} & loaded == set()
+
+
+def test_the_lifecycle_is_loaded_without_the_engine_s_sdk_in_its_own_imports() -> None:
+    names = set().union(*(imports(module) for module in MODULES if module in CORE or module.startswith("api/")))
+    assert of(names, *ENGINE) == set()
+
+
+def test_what_is_exported_is_what_is_said_to_be() -> None:
+    assert pulumi_koreai.__all__ == ["HyperParameters", "ModelDeployment", "OptimizationInfo", "ScalingParameters"]
+    for name in ("pulumi_koreai", "pulumi_koreai.api", "pulumi_koreai.host"):
+        module = importlib.import_module(name)
+        assert all(getattr(module, export) is not None for export in module.__all__)
+        assert module.__all__ == sorted(module.__all__)
+        submodules = {info.name for info in pkgutil.iter_modules(module.__path__)}
+        public = {key for key, value in vars(module).items() if not key.startswith("_") and not _foreign(value)}
+        assert public - submodules <= set(module.__all__), name
+
+
+def _foreign(value: object) -> bool:
+    """Is it something of typing, that every module has lying about?"""
+    return getattr(value, "__module__", None) == "typing" or isinstance(value, bool) or value is None
+
+
+def test_what_is_exported_by_the_api_is_what_its_modules_define() -> None:
+    api = importlib.import_module("pulumi_koreai.api")
+    errors = importlib.import_module("pulumi_koreai.api.errors")
+    kinds = {
+        name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.KoreaiError)
+    }
+    assert kinds <= set(api.__all__)
+
+
+@pytest.mark.parametrize(
+    "typed, model",
+    [
+        (HyperParameters, wire.HyperParameters),
+        (ScalingParameters, wire.ScalingParameters),
+        (OptimizationInfo, wire.OptimizationInfo),
+    ],
+)
+def test_the_typed_arguments_have_the_keys_of_the_models_behind_them(typed: Any, model: type[BaseModel]) -> None:
+    assert set(typed.__annotations__) == set(model.model_fields)
+    assert typed.__required_keys__ == {name for name, field in model.model_fields.items() if field.is_required()}
+
+
+def test_the_resource_declares_every_argument_and_every_result_as_an_output() -> None:
+    annotated: dict[str, object] = inspect.get_annotations(ModelDeployment)
+    assert set(annotated) == {*spec.ProgramSpec.model_fields, *provider.RESULTS}
+    assert {str(get_origin(output)) for output in annotated.values()} == {str(pulumi.Output)}
+
+
+def test_the_resource_takes_every_argument_but_the_timeouts_which_are_an_option() -> None:
+    arguments = set(ModelDeployment.__init__.__annotations__) - {"resource_name", "opts", "return"}
+    assert arguments == set(spec.ProgramSpec.model_fields) - {"custom_timeouts"}
+
+
+def test_the_defaults_of_the_resource_are_those_of_the_models() -> None:
+    given = ModelDeployment.__init__.__kwdefaults__ or {}
+    fields = spec.ProgramSpec.model_fields
+    assert {name: value for name, value in given.items() if name != "opts"} == {
+        name: fields[name].default for name in given if name != "opts"
+    }
+    assert {name for name, field in fields.items() if not field.is_required()} - {"custom_timeouts"} == set(given) - {
+        "opts"
+    }
+
+
+def test_the_type_and_the_module_are_the_ones_in_people_s_states() -> None:
+    assert ModelDeployment._resource_type_name == "dynamic/koreai:ModelDeployment"
+    assert provider.ModelDeploymentProvider.__module__ == "pulumi_koreai.provider"
+    assert resource.ModelDeployment is ModelDeployment
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is(module: str) -> None:
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), module
