@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of .venv; PYTEST_ARGS="-k wait -x" goes to pytest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck pytest engine bench lock clean setup
+.PHONY: help demo test lint format typecheck pytest oldest engine bench lock clean setup
 
 BIN := .venv/bin
 # Tests with the real engine mostly wait for other processes: two workers are faster than one even on two cores.
@@ -32,6 +32,15 @@ typecheck: setup ## mypy, strict
 pytest: engine ## the tests alone, with the coverage of provider/
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
 
+# Its own environment: everything as locked, but the oldest SDK that pyproject.toml allows.
+oldest: engine ## all the tests with the oldest SDK that is allowed
+	@test -e .venv-oldest/.ready || { \
+	  rm -rf .venv-oldest && $(BIN)/python -m venv .venv-oldest && \
+	  .venv-oldest/bin/pip install --quiet --require-hashes -r requirements.lock && \
+	  .venv-oldest/bin/pip install --quiet "pulumi==$$(sed -n 's/.*"pulumi>=\([0-9.]*\),.*/\1/p' pyproject.toml).0" && \
+	  .venv-oldest/bin/pip install --quiet --no-build-isolation --no-deps --editable . && touch .venv-oldest/.ready; }
+	@.venv-oldest/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
 engine: setup ## the pulumi engine: from the PATH, the installer or built from Go modules
 	@$(BIN)/python tools/engine.py >/dev/null
 
@@ -42,7 +51,7 @@ lock: ## resolve the dependencies anew and pin them in requirements.lock
 	@sh tools/lock.sh
 
 clean: ## remove what was made here; the engine's cache outside the clone stays
-	@rm -rf .venv .venv.lock .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@rm -rf .venv .venv-oldest .venv.lock .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

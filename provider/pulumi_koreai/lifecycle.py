@@ -8,7 +8,7 @@ interruption) the record says what is known of the platform then.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from .api.errors import (
     ApiError,
@@ -20,6 +20,7 @@ from .api.errors import (
 from .api.wire import Action, DeployRequest, DockJob, says_not_deployed
 from .clock import Clock
 from .durations import spoken
+from .reporting import Reporter
 
 if TYPE_CHECKING:
     from .api.client import Client
@@ -164,18 +165,6 @@ def pause_before_poll(elapsed: float, percent: float | None, shortest: float, lo
         pause = min(pause, elapsed * (100 - percent) / percent / 2)
     pause *= 1 + _POLL_JITTER * (2 * rng.random() - 1)
     return min(max(pause, shortest), longest)
-
-
-class Reporter(Protocol):
-    """Where a call's progress goes."""
-
-    def progress(self, text: str) -> None:
-        """What is going on now; the next one replaces it."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something worth keeping when the call is over."""
-        ...
 
 
 class Lifecycle:

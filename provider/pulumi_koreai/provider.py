@@ -92,7 +92,7 @@ class _Platform:
 
         with self._lock:
             if self._client is None:
-                self._client = Client(self.settings(), self.clock, self.rng, self.reporter.progress)
+                self._client = Client(self.settings(), self.clock, self.rng, self.reporter)
             return self._client
 
 
@@ -111,7 +111,7 @@ class ModelDeploymentProvider(ResourceProvider):
         _platform.configure(req.config.get)
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        given = {key: value for key, value in news.items() if key in _ARGUMENTS or not key.startswith("__")}
+        given = {key: value for key, value in news.items() if not key.startswith("__")}
         inputs, faults = check(ProgramSpec, _swapped(given, EngineUnknown, UNKNOWN), python_spelling)
         failures = [CheckFailure("", str(fault)) for fault in faults]
         try:

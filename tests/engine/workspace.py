@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ class Workspace:
     def __post_init__(self) -> None:
         (self.folder / "stacks").mkdir(parents=True)
         shutil.copy(ROOT / "__main__.py", self.folder / "__main__.py")
-        (self.folder / ".venv").symlink_to(ROOT / ".venv")
+        (self.folder / ".venv").symlink_to(sys.prefix)
         self.use(self.host)
         self.pulumi("stack", "init", "test")
         self.pulumi("config", "set", "koreai:host", self.emulator.url)

@@ -56,13 +56,27 @@ class _Impatient(HTTPAdapter):
         return super().send(request, *args, **{**options, "timeout": (5, self._read_seconds)})
 
 
+class Told:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.pauses: list[str] = []
+        self.notes: list[str] = []
+
+    def progress(self, text: str) -> None:
+        self.pauses.append(text)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 class Impatient(Client):
     """A client whose reads time out after a moment."""
 
-    def __init__(self, settings: Settings, clock: SimClock, read_seconds: float, pauses: list[str]) -> None:
+    def __init__(self, settings: Settings, clock: SimClock, read_seconds: float, told: Told) -> None:
         self.timeouts: list[tuple[float, float]] = []
         self.read_seconds = read_seconds
-        super().__init__(settings, clock, Random(3), pauses.append)
+        super().__init__(settings, clock, Random(3), told)
 
     def _new_session(self) -> requests.Session:
         session = super()._new_session()
@@ -76,9 +90,10 @@ class Line:
     def __init__(
         self, server: ScriptedServer, *, key: str = KEY, per_minute: int = 60, read_seconds: float = 5
     ) -> None:
-        self.server, self.clock, self.pauses = server, SimClock(), list[str]()
+        self.server, self.clock, self.told = server, SimClock(), Told()
+        self.pauses = self.told.pauses
         self.start = self.clock.now
-        self.client = Impatient(Settings(server.url, key, per_minute), self.clock, read_seconds, self.pauses)
+        self.client = Impatient(Settings(server.url, key, per_minute), self.clock, read_seconds, self.told)
 
     @property
     def until(self) -> float:
@@ -329,7 +344,7 @@ def test_a_connection_that_stays_refused_is_given_up_and_nothing_was_sent(dial: 
 
 @pytest.mark.parametrize("fault", MAYBE_TAKEN.values(), ids=MAYBE_TAKEN)
 def test_a_deploy_that_may_have_been_taken_is_never_sent_again(dial: Dial, fault: Answer) -> None:
-    line = dial(fault, read_seconds=0.05)
+    line = dial(fault, read_seconds=0.3)
     error = line.fails("deploy")
     assert error.may_be_taken
     assert line.count == 1
@@ -339,7 +354,7 @@ def test_a_deploy_that_may_have_been_taken_is_never_sent_again(dial: Dial, fault
 @pytest.mark.parametrize("fault", MAYBE_TAKEN.values(), ids=MAYBE_TAKEN)
 @pytest.mark.parametrize("operation", ["undeploy", "ask"])
 def test_what_may_be_repeated_is_sent_again_when_the_answer_is_lost(dial: Dial, operation: str, fault: Answer) -> None:
-    line = dial(fault, fault, reply(200, JOB), read_seconds=0.05)
+    line = dial(fault, fault, reply(200, JOB), read_seconds=0.3)
     assert line.do(operation).id == "ds-1"
     assert line.count == 3
 
@@ -423,6 +438,15 @@ def test_a_pause_is_told_before_it_begins(dial: Dial) -> None:
         "the answer was lost",
     ]
     assert told == [1, 2, 3]
+
+
+def test_a_request_that_had_to_be_sent_again_is_told_once_for_good(dial: Dial) -> None:
+    line = dial(TURNED_AWAY["503"], TURNED_AWAY["429"], reply(200, JOB), reply(200, JOB), hang_up, reply(200, JOB))
+    line.deploy()
+    assert line.told.notes == [f"deploying {MODEL}: taken at attempt 3 (rate limit reached)."]
+    line.deploy()
+    line.ask()
+    assert len(line.told.notes) == 1, "nothing to tell: the one went through at once, the other is a look of many"
     assert "trying again in" in line.pauses[0]
 
 
@@ -890,7 +914,7 @@ def test_a_job_that_echoes_the_key_does_not_keep_it(dial: Dial) -> None:
 
 @pytest.mark.parametrize("fault", [hang_up, cut(), silence, garbage], ids=["hang-up", "cut", "silence", "no HTTP"])
 def test_a_broken_connection_says_what_broke_and_not_the_key(dial: Dial, fault: Answer) -> None:
-    error = dial(fault, read_seconds=0.05).fails("deploy")
+    error = dial(fault, read_seconds=0.3).fails("deploy")
     assert type(error) is AnswerLost
     assert "sent, but no whole answer came" in str(error)
     assert error.path in str(error)

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry
 
 from ..clock import Clock, SystemClock
+from ..reporting import Reporter, Silent
 from .errors import (
     AnswerLost,
     ApiError,
@@ -112,7 +113,7 @@ class Client:
         settings: Settings,
         clock: Clock | None = None,
         rng: Random | None = None,
-        on_pause: Callable[[str], None] = lambda _: None,
+        reporter: Reporter | None = None,
     ) -> None:
         """Open a client; nothing is sent yet.
 
@@ -120,12 +121,12 @@ class Client:
             settings: the platform, the key and the pace.
             clock: time; the machine's when not given.
             rng: the jitter of the retries.
-            on_pause: told, in a few words, of each pause for a limit or a retry before it begins.
+            reporter: told of each pause for a limit or a retry before it begins, and of a POST that was sent again.
         """
         self.settings = settings
         self._clock = clock or SystemClock()
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
-        self._on_pause = on_pause
+        self._reporter = reporter or Silent()
         limits = published_limits(settings.requests_per_minute)
         self._pacer = Pacer(self._clock, limits)
         self._session = self._new_session()
@@ -209,11 +210,12 @@ class Client:
     ) -> DockJob:
         retries, pause = operation.retries, _PAUSE_FIRST_SECONDS
         doubt: ApiError | None = None
+        failures: list[str] = []
         try:
             while True:
                 self._take_turn(operation, until)
                 try:
-                    return self._exchange(session, operation, until, query, body)
+                    job = self._exchange(session, operation, until, query, body)
                 except (RateLimited, Busy) as refusal:
                     error: ApiError = refusal
                     delay = pause * (0.5 + self._rng.random())
@@ -226,11 +228,18 @@ class Client:
                         raise
                     retries = next_retries
                     delay = retries.get_backoff_time() * (0.5 + self._rng.random())
+                else:
+                    if failures and operation.method == "POST":
+                        self._reporter.note(
+                            f"{operation.purpose}: taken at attempt {len(failures) + 1} ({failures[-1]})."
+                        )
+                    return job
                 delay = max(delay, error.retry_after or 0.0)
+                failures.append(_why(error))
                 if self._clock.monotonic() + delay >= until:
                     raise error
                 if delay > 0:
-                    self._on_pause(f"{_why(error)}; trying again in {delay:.0f} s")
+                    self._reporter.progress(f"{_why(error)}; trying again in {delay:.0f} s")
                     self._clock.sleep(delay)
         except BaseException as end:
             # What ends the attempts (no connection, a limit, an interruption) says nothing of an earlier one that the
@@ -250,7 +259,7 @@ class Client:
                 hint=self._limit_hint(),
             )
         if wait > 0:
-            self._on_pause(f"waiting {wait:.0f} s for the rate limit")
+            self._reporter.progress(f"waiting {wait:.0f} s for the rate limit")
             self._clock.sleep(wait)
 
     def _exchange(
