@@ -1,0 +1,30 @@
+"""A host for any Python `pulumi.dynamic` provider, and what a provider's methods can ask it for.
+
+    contract.py    what a provider's author uses: `current_call`, `Call`, `Cancelled`, `PartialFailure`
+    diff.py        `DetailedDiff` and `Kind`, the answer of a `diff` that names its properties
+    server.py      the engine's calls, answered by the providers
+    call.py        one call: its waits, its cancellation, what it says
+    threads.py     a thread for each call
+    log.py         lines to the engine: the status column and the diagnostics
+    errors.py      what the user is told when a provider's method raises
+    __main__.py    the process: hand-shake, signals, the end
+
+Importing this package costs next to nothing: what needs the Pulumi SDK is imported when it is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .contract import Call, Cancelled, PartialFailure, current_call
+
+if TYPE_CHECKING:
+    from .diff import DetailedDiff, Kind
+
+__all__ = ["Call", "Cancelled", "DetailedDiff", "Kind", "PartialFailure", "current_call"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("DetailedDiff", "Kind"):
+        from . import diff  # noqa: PLC0415 - it imports the SDK
+
+        return getattr(diff, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
