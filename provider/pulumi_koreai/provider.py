@@ -165,12 +165,8 @@ class ModelDeploymentProvider(ResourceProvider):
         try:
             lifecycle.retire(_timeout(timeouts, "delete"))
         except Cancelled:
-            current_call().warn(
-                interrupted(
-                    _id, lifecycle.record, "run `pulumi destroy` (or `up`) again: what is done by then is found done"
-                )
-            )
-            raise
+            what_now = "run `pulumi destroy` (or `up`) again: what is done by then is found done"
+            raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         record = _record(props)
