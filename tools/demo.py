@@ -132,8 +132,9 @@ class Demo:
         """Run the engine as a user would; a Ctrl-C goes to it once, and it ends its way."""
         print(f"$ pulumi {' '.join(arguments)}", flush=True)
         # A session of its own, so that the terminal's Ctrl-C reaches the engine through here, once.
+        on_stack = [] if arguments[0] == "stack" else ["--stack", "dev"]
         process = subprocess.Popen(
-            ["pulumi", *arguments, "--stack", "dev", "--non-interactive"][: None if arguments[0] != "stack" else -3],
+            ["pulumi", *arguments, *on_stack, "--non-interactive"],
             cwd=self.project,
             env=self.env,
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
@@ -163,7 +164,7 @@ class Demo:
         """Ask the emulator itself what is deployed now."""
         with urllib.request.urlopen(f"{self.url}/emulator/models", timeout=10) as answer:
             models = json.load(answer)
-        deployed = sorted(model["deployment"]["name"] for model in models if model["state"] == "Deployed")
+        deployed = sorted(model["deployment"]["name"] for model in models if model["deployment"])
         print(f"  deployed on the emulator now: {', '.join(deployed) or 'nothing'}")
         if deployed != sorted(names):
             raise DemoError(f"expected on the emulator: {', '.join(sorted(names)) or 'nothing'}.")

@@ -63,7 +63,7 @@ class Record:
         job_id: the last dock job, "" when there was none or its id is not known.
         last_action: `DEPLOY`, `UNDEPLOY`, or "" before the first.
         last_status: the job's last status, `UNKNOWN` when it can't be told, "" before the first.
-        last_job_seconds: how long the last job took that was watched from its start to its end; 0 before the first.
+        last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
     """
 
     state: State
@@ -209,6 +209,9 @@ class Lifecycle:
         """
         deadline = None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds
         while (step := next_step(self.record, goal)) is not None:
+            self._clock.sleep(0)  # an interruption since the last wait ends the call here, before anything is sent
+            if deadline is not None and step in (Step.DEPLOY, Step.UNDEPLOY) and self._clock.monotonic() >= deadline:
+                raise self._too_late(step, timeout_seconds or 0.0)
             self._do(step, goal, deadline)
 
     def retire(self, timeout_seconds: float | None = None) -> None:
@@ -240,9 +243,7 @@ class Lifecycle:
         try:
             job = self._client.job(record.job_id, self._model_id, action, until)
         except NotFound:
-            if record.under_way:
-                self._forget_job(record)
-            return
+            return  # too young or too old; the wait that takes a job up again tells which
         self._took(job, action)
 
     def _do(self, step: Step, goal: Goal, deadline: float | None) -> None:
@@ -286,8 +287,8 @@ class Lifecycle:
         if job.failed:
             now = (
                 "The model is not deployed now."
-                if before is None or before.state is not State.DEPLOYED
-                else "Whether the earlier deployment still serves, the API can't tell."
+                if before is not None and before.state is State.UNDEPLOYED
+                else "Whether an earlier deployment still serves, the API can't tell."
             )
             raise self._failure(job, "DEPLOY", f"{now} Mend what it says, then run `pulumi up`: it deploys again.")
 
@@ -386,8 +387,11 @@ class Lifecycle:
             state = State.DEPLOYED if job.succeeded else State.DEPLOYING
         else:
             state = State.UNDEPLOYED if job.succeeded else State.UNDEPLOYING
+        record = self.record or Record(state)
+        if record.job_id != job.id:
+            record = replace(record, last_job_seconds=0.0)  # those of another job
         self.record = replace(
-            self.record or Record(state),
+            record,
             state=state,
             job_id=job.id,
             last_action=action,
@@ -409,14 +413,22 @@ class Lifecycle:
             status=job.status,
         )
 
+    def _too_late(self, step: Step, timeout_seconds: float) -> JobTimeout:
+        record = self.record or Record(State.FAILED)
+        return JobTimeout(
+            f"the time for the whole operation ({spoken(timeout_seconds)}) was up before {self._model_id} could be"
+            f" {step.value}ed; that was not sent.",
+            job_id=record.job_id,
+            action=record.last_action,
+            status=record.last_status,
+        )
+
     def _timeout(self, job: DockJob, action: Action, elapsed: float, trouble: ApiError | None) -> JobTimeout:
         percent = "" if job.percent is None else f", {job.percent:.0f} %"
         lately = f" The last look at it failed: {trouble}." if trouble else ""
         return JobTimeout(
             f"{action.lower()} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
-            f" (last status {job.status}{percent}); it may still be running on the platform.{lately}\n"
-            "Run the command again: the job is asked for first, and nothing is sent twice. If the model needs longer,"
-            " raise its timeout (`timeouts` in the stack's file, `custom_timeouts` in a program).",
+            f" (last status {job.status}{percent}); it may still be running on the platform.{lately}",
             job_id=job.id,
             action=action,
             status=job.status,

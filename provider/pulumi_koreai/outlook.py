@@ -17,12 +17,10 @@ def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> l
         record: what is recorded.
         goal: what is declared.
     """
-    running = record.state is State.DEPLOYED
-    idle = _surely_idle(record) or record.state is State.UNDEPLOYING
     if declared_id != model_id:
-        new = declared_id if isinstance(declared_id, str) else "another model"
-        after = f", then {model_id} is undeployed and its callers are cut off" if running else ""
-        return [f"{model_id} is replaced by {new}, which is deployed first{after}."]
+        return [_replaced(model_id, declared_id, record, goal)]
+    running = record.state is State.DEPLOYED
+    idle = record.state in (State.UNDEPLOYED, State.UNDEPLOYING)
     why = [] if record.state in (State.DEPLOYED, State.UNDEPLOYED) else [unfinished(model_id, record)]
     steps = [step for step in steps_ahead(record, goal) if step is not Step.RESUME]
     last = _last_time(record)
@@ -46,6 +44,21 @@ def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> l
     return [*why, what]
 
 
+def _replaced(model_id: str, declared_id: object, record: Record, goal: Goal) -> str:
+    new = declared_id if isinstance(declared_id, str) else "another model"
+    first = {
+        Step.DEPLOY: "is deployed first",
+        Step.TAKE_OVER: "is taken over as declared",
+        Step.UNDEPLOY: "is undeployed",
+    }
+    (step,) = steps_ahead(None, goal)
+    old = ""
+    if Step.UNDEPLOY in steps_ahead(record, Goal(None)):
+        callers = "its callers are" if record.state is State.DEPLOYED else "its callers, if it has any, are"
+        old = f", then {model_id} is undeployed and {callers} cut off"
+    return f"{model_id} is replaced by {new}, which {first[step]}{old}."
+
+
 def unfinished(model_id: str, record: Record) -> str:
     """Why the recorded state is not the declared one."""
     action = (record.last_action or "deploy").lower()
@@ -54,7 +67,22 @@ def unfinished(model_id: str, record: Record) -> str:
     if record.last_status == UNKNOWN_STATUS:
         return f"how the last {action} of {model_id} ended is not known."
     job = f" (job {record.job_id})" if record.job_id else ""
-    return f"the last {action} of {model_id} failed{job}."
+    if record.state is State.FAILED:
+        return f"the last {action} of {model_id} failed{job}."
+    return f"the last update of {model_id} was not finished: it is {record.state.value} now."
+
+
+def timed_out(operation: Literal["create", "update", "delete"]) -> str:
+    """What to do when the time was up."""
+    goes_on = (
+        "Run the command again: an undeploy may be repeated."
+        if operation == "delete"
+        else "Run `pulumi up` again: the job is asked for first, and nothing is sent twice."
+    )
+    return (
+        f"{goes_on} If the model needs longer, raise its timeout (`timeouts` in the stack's file, `custom_timeouts` in"
+        " a program)."
+    )
 
 
 def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
@@ -64,7 +92,7 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
             f"interrupted: job {record.job_id} ({record.last_action.lower()} of {model_id}) is still running on the"
             f" platform; {what_now}."
         )
-    if record is None or _surely_idle(record):
+    if record is None or record.state is State.UNDEPLOYED:
         running = "nothing is running on the platform for it"
     elif record.state is State.DEPLOYED:
         running = "it is deployed as before"
@@ -73,16 +101,12 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
     return f"interrupted before {model_id} was as declared; {running}; {what_now}."
 
 
-def _surely_idle(record: Record) -> bool:
-    return record.state is State.UNDEPLOYED or (record.last_action == "DEPLOY" and record.last_status == "FAILED")
-
-
 def not_recorded(model_id: str, record: Record, operation: Literal["create", "update"]) -> str:
     """What a host that can't record a half-made deployment means for the next run."""
     if record.under_way:
         running = f"job {record.job_id} may still be running"
     else:
-        running = "nothing is running" if _surely_idle(record) else "it is not known what is running"
+        running = "nothing is running" if record.state is State.UNDEPLOYED else "it is not known what is running"
     if operation == "create":
         return (
             f"This dynamic provider host can't record a half-made deployment: {running} on the platform, and the"
@@ -96,6 +120,6 @@ def not_recorded(model_id: str, record: Record, operation: Literal["create", "up
 
 
 def _last_time(record: Record) -> str:
-    if record.last_action == "DEPLOY" and record.last_job_seconds:
+    if record.last_action == "DEPLOY" and record.last_status == "SUCCESS" and record.last_job_seconds:
         return f" (the last deploy took {spoken(record.last_job_seconds)})"
     return ""

@@ -24,12 +24,12 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
-from .api.errors import ConfigError, KoreaiError
+from .api.errors import ConfigError, JobTimeout, KoreaiError
 from .api.settings import Settings
 from .api.wire import UNKNOWN, DeployRequest, Unknown
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
 from .lifecycle import Goal, Lifecycle, Record, State
-from .outlook import interrupted, not_recorded, outlook, unfinished
+from .outlook import interrupted, not_recorded, outlook, timed_out, unfinished
 from .spec import ProgramSpec, Timeouts, check, python_spelling
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class _CallClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            current_call().sleep(seconds)
+        current_call().sleep(max(seconds, 0.0))
 
 
 class _CallReporter:
@@ -73,6 +72,8 @@ class _Platform:
         self._lock = threading.Lock()
         self._config: Callable[[str], str | None] = lambda _: None
         self._client: Client | None = None
+        # A renamed entry is a new resource of the same model: created first, then the old one is deleted.
+        self.created: set[str] = set()
         self.clock, self.rng, self.reporter = _CallClock(), Random(), _CallReporter()  # noqa: S311 - jitter
 
     def configure(self, config: Callable[[str], str | None]) -> None:
@@ -127,12 +128,17 @@ class ModelDeploymentProvider(ResourceProvider):
         changed = [name for name in _ARGUMENTS if _olds.get(name) != news.get(name)]
         record = _record(_olds)
         replaces = ["model_id"] if "model_id" in changed else []
-        settled = record.state is (State.DEPLOYED if _olds.get("deployed", True) else State.UNDEPLOYED)
+        settled = _settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
         for line in _what_happens(_id, _olds, news, record):
             current_call().note(line)
-        if settled and record.state is State.UNDEPLOYED and not news["deployed"] and set(changed) <= set(_PARAMETERS):
+        if (
+            settled
+            and record.state is State.UNDEPLOYED
+            and not news.get("deployed", True)
+            and set(changed) <= set(_PARAMETERS)
+        ):
             # Nothing runs and nothing will: the outputs keep the parameters of the last deploy that was sent, so only
             # a comparison of the inputs, which the engine makes where it is told nothing, tells a new change from one
             # that was taken in before.
@@ -151,6 +157,7 @@ class ModelDeploymentProvider(ResourceProvider):
         spec = _spec(props)
         lifecycle = _lifecycle(spec.model_id, None)
         self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
+        _platform.created.add(spec.model_id)
         return CreateResult(spec.model_id, _outputs(spec, lifecycle.record))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
@@ -160,10 +167,15 @@ class ModelDeploymentProvider(ResourceProvider):
         return UpdateResult(_outputs(spec, lifecycle.record))
 
     def delete(self, _id: str, _props: Properties) -> None:
+        if _id in _platform.created:
+            current_call().note(f"{_id} is another resource of this stack now, so it is not undeployed.")
+            return
         lifecycle = _lifecycle(_id, _record(_props))
         timeouts = Timeouts.model_validate(_props.get("custom_timeouts") or {})
         try:
             lifecycle.retire(_timeout(timeouts, "delete"))
+        except JobTimeout as error:
+            raise error.and_now(timed_out("delete")) from None
         except Cancelled:
             what_now = "run `pulumi destroy` (or `up`) again: what is done by then is found done"
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
@@ -178,7 +190,7 @@ class ModelDeploymentProvider(ResourceProvider):
         # ran last.
         inert = now.state is State.UNDEPLOYED and not props.get("deployed", True)
         inputs = None if inert else {name: props[name] for name in _ARGUMENTS if name in props}
-        if now.under_way or now.state is State.FAILED:
+        if not _settled(props, now):
             if current_call().hosted:
                 raise PartialFailure(id_, outputs, [unfinished(id_, now)], inputs=inputs)
             current_call().note(unfinished(id_, now))
@@ -192,16 +204,30 @@ class ModelDeploymentProvider(ResourceProvider):
             lifecycle.reach(goal, _timeout(spec.custom_timeouts, operation))
         except (KoreaiError, Cancelled) as error:
             now = lifecycle.record
-            if now is None or now == before:
-                raise
-            reason = (
-                str(error)
-                if isinstance(error, KoreaiError)
-                else interrupted(spec.model_id, now, "the next `pulumi up` takes it up again")
-            )
-            if not current_call().hosted:
-                reason += "\n" + not_recorded(spec.model_id, now, operation)
+            hosted = current_call().hosted
+            recorded = now is not None and (now != before or now.under_way)
+            if isinstance(error, Cancelled):
+                goes_on = "takes it up again" if now and now.under_way else "goes on from there"
+                reason = interrupted(spec.model_id, now, f"the next `pulumi up` {goes_on}")
+                if not recorded:
+                    raise Cancelled(reason) from None
+            else:
+                reason = str(error)
+                if not recorded:
+                    raise
+                if hosted and isinstance(error, JobTimeout):
+                    reason += f"\n{timed_out(operation)}"
+            assert now is not None
+            if now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not State.UNDEPLOYED:
+                reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
+            if not hosted:
+                reason += f"\n{not_recorded(spec.model_id, now, operation)}"
             raise PartialFailure(spec.model_id, _outputs(spec, now), [reason]) from error
+
+
+def _settled(outputs: Mapping[str, object], record: Record) -> bool:
+    """Whether what is recorded of the platform is what these outputs declare."""
+    return record.state is (State.DEPLOYED if outputs.get("deployed", True) else State.UNDEPLOYED)
 
 
 def _lifecycle(model_id: str, record: Record | None) -> Lifecycle:
@@ -265,10 +291,25 @@ def _outputs(spec: ProgramSpec, record: Record | None) -> Properties:
 
 
 def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, object], record: Record) -> list[str]:
-    if isinstance(news["deployed"], Unknown):
-        return []
-    spec = _spec(news)
-    return outlook(model_id, spec.model_id, record, spec.goal(adopt=not olds.get("adopt")))
+    settled = _settled(olds, record)
+    why = [] if settled else [unfinished(model_id, record)]
+    if any(_holds_unknown(news.get(name)) for name in _ARGUMENTS if name != "model_id"):
+        return why  # what will be is not known either: it may even equal what runs
+    try:
+        spec = _spec(news)
+    except ValidationError:
+        return why  # of another version, with other rules
+    replaced = spec.model_id != model_id
+    lines = outlook(model_id, spec.model_id, record, spec.goal(adopt=replaced or not olds.get("adopt")))
+    return lines if replaced or lines[:1] == why else why + lines
+
+
+def _holds_unknown(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_unknown, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_unknown, value))
+    return isinstance(value, Unknown)
 
 
 def _detailed(olds: Mapping[str, object], news: Mapping[str, object], changed: list[str]) -> dict[str, Kind]:

@@ -10,7 +10,7 @@ from pulumi.dynamic import Resource
 
 from .api.wire import UNKNOWN
 from .provider import RESULTS, ModelDeploymentProvider
-from .spec import Fault, ProgramSpec, check, python_spelling
+from .spec import Fault, ProgramSpec, check, counted, python_spelling
 
 
 class HyperParameters(TypedDict):
@@ -150,10 +150,9 @@ def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, str] | No
 class _Faults:
     """The faults of all the models of a running program.
 
-    The engine gives up at the first resource that fails its check. So what can be checked at once is checked when it
-    is declared, and
-    no model is registered before all of them have been: in Python the registrations begin when the program has run
-    through.
+    The engine gives up at the first resource that fails its check. So what can be checked at once is checked when it is
+    declared, and no model is registered before all of them have been: in Python the registrations begin when the
+    program has run through.
     """
 
     def __init__(self) -> None:
@@ -180,11 +179,6 @@ class _Faults:
 
 
 _faults: Final = _Faults()
-
-
-def counted(faults: int) -> str:
-    """`1 fault`, `3 faults`."""
-    return f"{faults} fault" + ("s" if faults != 1 else "")
 
 
 def _known(value: object) -> object:

@@ -25,6 +25,7 @@ Path = tuple[str | int, ...]
 Spelling = Callable[[str], str]
 
 _GIVEN_MAX_CHARS: Final = 60
+_NEAREST: Final = "unknown key; nearest known key: "
 
 
 def python_spelling(name: str) -> str:
@@ -138,7 +139,7 @@ def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str
         inputs = spec.plain()
         faults = list(_cross_faults(inputs, python_spelling, spelling))
     except ValidationError as error:
-        faults = [_fault(kind, details, spelling) for details in error.errors(include_url=False)]
+        faults = _faults_of(kind, error, spelling)
         faults += _cross_faults(given, spelling, spelling)
     return ({}, faults) if faults else (inputs, [])
 
@@ -184,6 +185,27 @@ def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spellin
         )
 
 
+def counted(faults: int) -> str:
+    """`1 fault`, `3 faults`."""
+    return f"{faults} fault" + ("s" if faults != 1 else "")
+
+
+def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling) -> list[Fault]:
+    all_details = error.errors(include_url=False)
+    faults = [_fault(kind, details, spelling) for details in all_details]
+    # A key that is misspelt is not missing besides.
+    meant = {
+        f"{fault.path.rpartition('.')[0]}.{fault.text.removeprefix(_NEAREST)}".removeprefix(".")
+        for fault in faults
+        if fault.text.startswith(_NEAREST)
+    }
+    return [
+        fault
+        for fault, details in zip(faults, all_details, strict=True)
+        if not (details["type"] == "missing" and fault.path in meant)
+    ]
+
+
 def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> Fault:
     loc: Path = details["loc"]
     owner, field = _field_at(kind, loc, spelling)
@@ -193,8 +215,7 @@ def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> 
         key = str(loc[-1])
         # The other spelling of a known key is the likeliest slip of all.
         near = [spelling(to_snake(key))] if spelling(to_snake(key)) in names else get_close_matches(key, names, 1)
-        known = f"nearest known key: {near[0]}" if near else f"known keys: {', '.join(names)}"
-        return Fault(path, f"unknown key; {known}")
+        return Fault(path, f"{_NEAREST}{near[0]}" if near else f"unknown key; known keys: {', '.join(names)}")
     allowed = _allowed(field, spelling)
     if details["type"] == "missing":
         return Fault(path, f"missing; needed: {allowed}")

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from .api.errors import KoreaiError
-from .spec import Fault, FileSpec, check, file_spelling
+from .spec import Fault, FileSpec, check, counted, file_spelling
 
 MODELS_KEY: Final = "koreai-models:models"
 
@@ -20,9 +20,8 @@ class StackFileError(KoreaiError):
 
     def __init__(self, faults: list[tuple[str, Fault]]) -> None:
         self.faults = faults
-        count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         lines = "".join(f"\n  {name}: {fault}" if name else f"\n  {fault}" for name, fault in faults)
-        super().__init__(f"{count} in `{MODELS_KEY}` of the stack's file; nothing was done:{lines}")
+        super().__init__(f"{counted(len(faults))} in `{MODELS_KEY}` of the stack's file; nothing was done:{lines}")
 
 
 def read(models: object) -> dict[str, FileSpec]:

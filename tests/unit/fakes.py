@@ -25,11 +25,15 @@ class SimClock:
         self.now = now
         self.sleeps: list[float] = []
         self.on_sleep: Callable[[float], None] = lambda _: None
+        self.on_moment: Callable[[], None] = lambda: None
 
     def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        self.on_moment()
+        if seconds <= 0:
+            return
         self.sleeps.append(seconds)
         assert len(self.sleeps) < 20_000, "this sleeps for ever"
         self.on_sleep(seconds)

@@ -67,7 +67,7 @@ TABLE: list[tuple[str, Record, Goal, list[str]]] = [
         "a failed deploy",
         FAILED,
         Goal(REQUEST),
-        ["the last deploy of cm-1 failed (job ds-5).", "cm-1 is deployed (the last deploy took 12s)."],
+        ["the last deploy of cm-1 failed (job ds-5).", "cm-1 is deployed over what may be running."],
     ),
     (
         "a lost deploy that is taken over",
@@ -153,5 +153,5 @@ def test_what_can_not_be_recorded_says_what_the_next_run_does() -> None:
     assert "the next `pulumi up` deploys cm-1 again" in create
     assert "`adopt`" in create
     update = not_recorded(MODEL, FAILED, "update")
-    assert "nothing is running on the platform" in update
+    assert "it is not known what is running on the platform" in update
     assert "as it was before" in update

@@ -706,10 +706,10 @@ def test_read_of_what_has_no_job_asks_nothing(stage: Stage) -> None:
     [
         (DEPLOYING, job("IN_PROGRESS"), "deploying"),
         (DEPLOYING, job("FAILED"), "failed"),
-        (DEPLOYING, not_found(), "failed"),
+        (DEPLOYING, not_found(), "deploying"),
         (FAILED, job("FAILED", id="ds-0"), "failed"),
     ],
-    ids=["unfinished", "failed since", "forgotten", "failed before"],
+    ids=["unfinished", "failed since", "not found", "failed before"],
 )
 def test_read_keeps_unfinished_and_failed_work_visible(
     stage: Stage, props: dict[str, Any], answer: Answer, state: str
@@ -782,9 +782,12 @@ def test_no_client_without_a_configuration(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_sleep_of_the_core_is_one_of_the_call_and_ends_when_it_is_cancelled(stage: Stage) -> None:
     clock = module._CallClock()
     clock.sleep(30)
+    moments: list[None] = []
+    stage.clock.on_moment = lambda: moments.append(None)
     clock.sleep(0)
     clock.sleep(-1)
     assert stage.clock.sleeps == [30]
+    assert len(moments) == 2, "one of no length is one too: the call may have been cancelled"
 
     def interrupt(_: float) -> None:
         raise Cancelled

@@ -164,6 +164,11 @@ class JobError(KoreaiError):
         self.job_id, self.action, self.status = job_id, action, status
         super().__init__(message)
 
+    def and_now(self, what_now: str) -> Self:
+        """The same error, with what to do in its last line."""
+        self.args = (f"{self}\n{what_now}",)
+        return self
+
 
 class JobFailed(JobError):
     """The job ended FAILED."""
