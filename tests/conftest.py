@@ -1,11 +1,16 @@
 """What all the folders of tests share: the real engine."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 import engine as engine_tool
+
+# A script's background run inherits an ignored SIGINT and hands it on to what it starts: no Ctrl-C would work.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

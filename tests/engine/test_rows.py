@@ -326,3 +326,12 @@ class TestTheAnswerOfADeployIsLost:
         unknown.up()
         assert unknown.sent() == []
         assert unknown.outputs("chat")["state"] == "deployed"
+
+
+def test_a_renamed_entry_stays_deployed(deployed: Workspace) -> None:
+    deployed.declare(talk=model())
+    output = deployed.up()
+    assert "is another resource of this stack now, so it is not undeployed" in output
+    assert deployed.sent() == DEPLOY
+    assert running(deployed.emulator) is not None
+    assert deployed.outputs("talk")["state"] == "deployed"

@@ -10,6 +10,7 @@ from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.wire import HyperParameters, ScalingParameters
 from pulumi_koreai.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS
 from pulumi_koreai.spec import FileSpec, _type_of, file_spelling
+from pulumi_koreai.stackfile import StackFileError, read
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -52,3 +53,14 @@ def test_every_file_that_is_named_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_sample_of_faults_is_what_is_printed() -> None:
+    good = {"temperature": 0.7, "maxTokens": 512, "topP": 0.9, "topK": 40}
+    entry = {"modelId": "cm-1", "deploymentName": "chat", "deviceType": "g5.xlarge", "hyperParameters": good}
+    rerank = {**entry, "modelId": "cm-2", "devicetype": "g5.xlarge"}
+    del rerank["deviceType"]
+    with pytest.raises(StackFileError) as caught:
+        read({"chat": {**entry, "hyperParameters": {**good, "temperature": 7}}, "rerank": rerank})
+    sample = "error: " + str(caught.value)
+    assert "\n".join(f"    {line}" for line in sample.splitlines()) in README
