@@ -423,4 +423,5 @@ def test_a_killed_engine_takes_the_host_with_it(jobs: Project) -> None:
     assert until(lambda: not jobs.hosts(), 1.0)
     os.killpg(engine.pid, signal.SIGKILL)  # what else it started, which holds its stdout
     engine.communicate(timeout=10)
-    assert len(jobs.calls()) == 5
+    # A wait may still note that it was ended before the host is gone; nothing was begun.
+    assert len([line for line in jobs.calls() if line.startswith("create ")]) == 5
