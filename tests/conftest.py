@@ -1,6 +1,7 @@
 """What all the folders of tests share: the real engine."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -17,6 +18,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def real_engine() -> engine_tool.Engine:
     """The engine of the PATH, or one that is fetched: a missing one is no reason to skip."""
     return engine_tool.obtain()
+
+
+@pytest.fixture
+def stock_folder(real_engine: engine_tool.Engine) -> Path:
+    """Where the stock host's script is: beside the engine."""
+    found = real_engine.folder or Path(shutil.which("pulumi") or "").resolve().parent
+    assert (found / "pulumi-resource-pulumi-python").exists()
+    return found
 
 
 @pytest.fixture

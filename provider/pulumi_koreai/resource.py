@@ -133,8 +133,7 @@ class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
             "custom_timeouts": _custom_timeouts(opts),
         }
         _faults.add(resource_name, arguments)
-        faultless: pulumi.Output[bool] = pulumi.Output.from_input(_faults.none())
-        arguments["model_id"] = faultless.apply(lambda _: model_id)
+        arguments["model_id"] = _when_all_are_faultless(model_id)
         super().__init__(ModelDeploymentProvider(), resource_name, {**arguments, **dict.fromkeys(RESULTS)}, opts)
 
 
@@ -166,19 +165,25 @@ class _Faults:
         _, faults = check(ProgramSpec, declared, python_spelling)
         self._of_this_program().extend((name, fault) for fault in faults)
 
-    async def none(self) -> bool:
+    def stop(self) -> None:
+        """End the program if there are any."""
         if found := self._of_this_program():
             lines = [f"  {name}: {fault}" for name, fault in found]
             raise pulumi.RunError(
                 f"{counted(len(found))} in the models declared; nothing was done:\n" + "\n".join(lines)
             )
-        return True
 
     def _of_this_program(self) -> list[tuple[str, Fault]]:
         return self._found.setdefault(asyncio.get_event_loop(), [])
 
 
 _faults: Final = _Faults()
+
+
+async def _when_all_are_faultless(value: object) -> object:
+    """What is given, when the program has run through: the event loop begins with the registrations then."""
+    _faults.stop()
+    return value
 
 
 def _known(value: object) -> object:

@@ -1,12 +1,10 @@
 """Each test with the real engine has a stack, a backend and a platform of its own."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-import engine as engine_tool
 from pulumi_koreai.emulator import Emulator, Options
 from tests.engine.workspace import Host, Workspace
 
@@ -25,14 +23,6 @@ def platform() -> Iterator[Emulator]:
     """Jobs that take half a second, so that each has to be waited for."""
     with Emulator(Options(job_seconds=0.5, undeploy_seconds=0.3, requests_per_minute=None)) as emulator:
         yield emulator
-
-
-@pytest.fixture
-def stock_folder(real_engine: engine_tool.Engine) -> Path:
-    """Where the stock host's script is: beside the engine."""
-    found = real_engine.folder or Path(shutil.which("pulumi") or "").resolve().parent
-    assert (found / "pulumi-resource-pulumi-python").exists()
-    return found
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -105,8 +106,8 @@ def test_looks_are_at_least_a_second_apart_and_at_most_the_bound(minutes: float,
     looks = [0.0, *scene.looks()]
     gaps = [after - before for before, after in pairwise(looks)]
     assert min(gaps) >= 1.0
-    assert max(gaps) <= 15.0
-    assert scene.elapsed - minutes * MINUTE <= 15.0
+    assert max(gaps) <= 60.0 + 1e-9
+    assert scene.elapsed - minutes * MINUTE <= 60.0
 
 
 def test_looks_back_off_as_the_job_gets_older() -> None:
@@ -114,19 +115,33 @@ def test_looks_back_off_as_the_job_gets_older() -> None:
     scene.platform.looks = takes(40 * MINUTE, percent=False)
     scene.lifecycle.reach(DEPLOYED)
     gaps = scene.gaps()
-    assert gaps[0] == pytest.approx(1.0)
-    assert gaps[-1] == 15.0
-    assert len(gaps) < 220
+    assert gaps[0] < 5.0
+    assert gaps[-1] == pytest.approx(60.0)
+    assert len(gaps) < 80
 
 
 def test_looks_come_faster_again_when_the_percentage_says_that_the_end_is_near() -> None:
     scene = Scene(None, job("IN_PROGRESS"))
-    scene.platform.looks = takes(40 * MINUTE, percent=True)
+    scene.platform.looks = takes(39.5 * MINUTE, percent=True)
     scene.lifecycle.reach(DEPLOYED)
     gaps = scene.gaps()
-    assert max(gaps) == 15.0
-    assert gaps[-1] < 2.0
-    assert scene.elapsed - 40 * MINUTE < 2.0
+    assert max(gaps) == pytest.approx(60.0)
+    assert gaps[-1] < 30.0
+    assert scene.elapsed - 39.5 * MINUTE < 24.0
+
+
+@pytest.mark.parametrize("percent", [True, False], ids=["with a percentage", "without"])
+def test_a_job_of_ten_minutes_is_looked_at_forty_times_at_most_and_its_end_noticed_within_a_twentieth(
+    percent: bool,
+) -> None:
+    lates = []
+    for seconds in range(570, 631):
+        scene = Scene(None, job("IN_PROGRESS"))
+        scene.platform.looks = takes(seconds, percent=percent)
+        scene.lifecycle.reach(DEPLOYED)
+        assert len(scene.looks()) <= 40
+        lates.append(scene.elapsed - seconds)
+    assert fmean(lates) <= 0.05 * 600
 
 
 def test_the_pace_is_the_one_of_the_settings() -> None:
@@ -151,11 +166,11 @@ def test_no_pause_leaves_its_bounds(
     assert shortest <= pause <= shortest + more
 
 
-def test_pauses_are_spread_by_a_tenth_and_no_more() -> None:
+def test_pauses_are_spread_by_a_twentieth_and_no_more() -> None:
     rng = Random(1)
     pauses = [pause_before_poll(90, None, 1, 100, rng) for _ in range(1000)]
     assert min(pauses) == pytest.approx(9.0, rel=0.01)
-    assert max(pauses) == pytest.approx(11.0, rel=0.01)
+    assert max(pauses) == pytest.approx(9.45, rel=0.01)
 
 
 def test_a_percentage_never_makes_a_pause_longer() -> None:
@@ -822,7 +837,7 @@ def test_progress_tells_the_job_the_percentage_the_time_and_what_is_left() -> No
 
 
 def test_progress_is_told_when_it_changes_and_once_a_minute_otherwise() -> None:
-    scene = Scene(None, job("IN_PROGRESS"))
+    scene = Scene(None, job("IN_PROGRESS"), settings=replace(SETTINGS, poll_max_seconds=15.0))
     scene.platform.looks = takes(30 * MINUTE, percent=False)
     scene.lifecycle.reach(DEPLOYED)
     assert 25 <= len(scene.told.progressed) <= 33

@@ -23,7 +23,7 @@ def faults(config: dict[str, str], environment: dict[str, str] | None = None) ->
 
 
 def test_the_defaults() -> None:
-    assert read(CONFIG) == Settings(HOST, KEY, 60, 1.0, 15.0)
+    assert read(CONFIG) == Settings(HOST, KEY, 60, 1.0, 60.0)
 
 
 def test_everything_can_be_set() -> None:
@@ -203,5 +203,5 @@ def test_the_shortest_pause_is_not_above_the_longest() -> None:
 
 
 def test_a_long_shortest_pause_alone_lifts_the_longest() -> None:
-    settings = read(CONFIG | {"koreai:pollMinSeconds": "30"})
-    assert (settings.poll_min_seconds, settings.poll_max_seconds) == (30, 30)
+    settings = read(CONFIG | {"koreai:pollMinSeconds": "90"})
+    assert (settings.poll_min_seconds, settings.poll_max_seconds) == (90, 90)

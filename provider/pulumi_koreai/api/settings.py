@@ -30,7 +30,7 @@ class Settings:
     api_key: str = field(repr=False)
     requests_per_minute: int = 60
     poll_min_seconds: float = 1.0
-    poll_max_seconds: float = 15.0
+    poll_max_seconds: float = 60.0
 
     @classmethod
     def read(
