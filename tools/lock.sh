@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.lock: everything (runtime, emulator, development, build) for every platform and Python 3.11 and later,
+# Writes requirements.lock: everything (runtime, extras, development, build) for every platform and Python 3.11 and later,
 # with hashes. uv resolves; it lives in a scratch folder and is no part of the project.
 #
 # What is pinned stays as it is where it still fits; UPGRADE=1 takes the newest of everything.
@@ -16,7 +16,7 @@ trap 'exit 143' TERM HUP
 
 [ -n "${UPGRADE:-}" ] || cp requirements.lock "$scratch/requirements.lock"
 "$scratch/bin/uv" pip compile pyproject.toml --quiet --no-config \
-    --universal --python-version 3.11 --extra emulator --group dev \
+    --universal --python-version 3.11 --all-extras --group dev \
     --generate-hashes --custom-compile-command "make lock" --output-file "$scratch/requirements.lock"
 if grep -nE '://|--index|--find-links|@ file' "$scratch/requirements.lock" >&2; then
     echo "requirements.lock was left as it was: the new one names an address or a folder, see above." >&2
