@@ -5,8 +5,14 @@ From the shell: `python -m pulumi_koreai.emulator --help`. In a test: the contex
 
     platform      the models, jobs and rate limits as a state machine, with the clock handed in
     deploy_body   what a deploy's body may hold
+    store         the models and jobs on disk
     console       the platform and the record of requests, from any thread
-    server        HTTP: the vendor's routes, keys, spellings; the seam for faults (`Hook`); `Emulator`
+    faults        what can go wrong, as data, and which request it strikes
+    trouble       carries the faults out
+    routes        the vendor's routes
+    answers       the bodies of answers
+    given         what is handed in from outside
+    server        HTTP: the keys, the spellings, the seam for a hook of one's own; `Emulator`
     control, page the control plane under `/emulator/` and the page at `/`
 """
 
@@ -14,7 +20,8 @@ from importlib.util import find_spec
 
 # Without aiohttp, `python -m pulumi_koreai.emulator` can still say what to install.
 if find_spec("aiohttp"):
+    from .faults import KINDS, Fault, Script
     from .platform import Fail
     from .server import Emulator, Options
 
-    __all__ = ["Emulator", "Fail", "Options"]
+    __all__ = ["KINDS", "Emulator", "Fail", "Fault", "Options", "Script"]

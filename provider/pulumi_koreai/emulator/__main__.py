@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
 try:
-    from .server import SCOPES, SPELLINGS, Options, Scope, Server
+    from .faults import Fault, Script, chance, described, fault_in, script_in, storm
+    from .given import Mistaken
+    from .routes import OPERATIONS, Operation
+    from .server import SPELLINGS, Options, Server
 except ModuleNotFoundError as missing:
     if missing.name != "aiohttp":
         raise
@@ -24,11 +28,19 @@ What is deployed is shown at the URL that is printed when it listens. The contro
   GET /emulator/models      the models      PUT, DELETE /emulator/models/ID   change, make, delete one
   GET /emulator/requests    the record      DELETE /emulator/requests         empty it
   GET /emulator/jobs        all jobs        POST /emulator/reset              back to the beginning
-A PUT takes any of: {"state": "Never Deployed"|"Ready to Deploy"|"Deployed"|"Failed", "deployment": {"name": "x"},
-  "jobSeconds": 1.5, "undeploySeconds": 0, "fail": {"deploy": "reason", "undeploy": "reason", "once": true}}
+  GET /emulator/faults      the faults      PUT, DELETE /emulator/faults      a file of faults, as JSON; none
+  POST /emulator/away       {"seconds": 2}: nobody listens for so long
+The PUT of a model takes any of: {"state": "Never Deployed"|"Ready to Deploy"|"Deployed"|"Failed",
+  "deployment": {"name": "x"}, "jobSeconds": 1.5, "undeploySeconds": 0,
+  "fail": {"deploy": "reason", "undeploy": "reason", "once": true}}
+
+Faults. A FAULT is a name, or YAML: {then: NAME or an effect or a list of which one is taken by chance,
+  operation: deploy|undeploy|export|dock-status or a list, model: cm-x,
+  when: {skip: 0, every: 1, times: 1, chance: 1.0, each: false}}; only `then` is required. A file holds
+  {seed: 7, faults: [FAULT, ...]}. The effects, as {kind: ...}; docs/emulator.md has their fields:
 """
 _KEY = "KEY[:without=SCOPE,…]"
-_SCOPES = ", ".join(SCOPES)
+_SCOPES = ", ".join(OPERATIONS)
 _LIMITS = "of a key, and for one job's status (%(default)s); 30 times that in an hour"
 _EXIT_USAGE = 2
 
@@ -54,28 +66,44 @@ def _checked(
     return check
 
 
-def _api_key(text: str) -> tuple[str, frozenset[Scope]]:
+def _api_key(text: str) -> tuple[str, frozenset[Operation]]:
     key, _, lacking = text.partition(":without=")
     scopes = frozenset(lacking.split(",")) if lacking else frozenset()
-    if not key or not scopes <= set(SCOPES):
+    if not key or not scopes <= set(OPERATIONS):
         # The key itself stays out of the message.
         raise argparse.ArgumentTypeError(f"not {_KEY}; the scopes are {_SCOPES}")
-    return key, cast("frozenset[Scope]", scopes)
+    return key, cast("frozenset[Operation]", scopes)
 
 
 _address = _checked("an IP address", lambda text: str(ip_address(text)))
 _port = _checked("a port, 0 to 65535", int, lambda value: 0 <= value <= 65535)
 _seconds = _checked("a number of seconds, 0 or more", float, lambda value: 0 <= value < math.inf)
+_probability = _checked("a number from 0 to 1", float, lambda value: 0 <= value <= 1)
+_seed = _checked("a whole number", int)
 _count = _checked("a whole number, 1 or more", int, lambda value: value >= 1)
 _failure = _checked("MODEL=REASON", lambda text: text.partition("="), all)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return fault_in(text)
+    except Mistaken as mistake:
+        raise argparse.ArgumentTypeError(f"{text!r}: {mistake}") from None
+
+
+def _faults(path: str) -> Script:
+    try:
+        return script_in(Path(path))
+    except Mistaken as mistake:
+        raise argparse.ArgumentTypeError(f"{path}: {mistake}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m pulumi_koreai.emulator",
         description="The AI for Process public API for models as a local server. Nothing leaves this machine.\n"
-        "--model, --fail and --api-key may be repeated.",
-        epilog=_EPILOG,
+        "--model, --fail, --api-key and --fault may be repeated.",
+        epilog=_EPILOG + described(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -111,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--requests-per-minute", default=usual.requests_per_minute, type=_count, help=_LIMITS)
     add("--no-rate-limits", action="store_true", help="no limits")
     add("--retry-after", action="store_true", help="send Retry-After with a 429")
+    add("--state", type=Path, metavar="FILE", help="keep the models and jobs in this file, and go on from it")
+    add("--faults", default=Script(), type=_faults, metavar="FILE", help="a YAML file of faults: see below")
+    add("--fault", action="append", default=[], type=_fault, metavar="FAULT", help="one more: see below")
+    add("--chance", type=_probability, metavar="P", help="any answer is a passing fault with this probability")
+    add("--storm", action="store_true", help="each POST is refused once, each third answer is a passing fault")
+    add("--seed", type=_seed, help="of what happens by chance (one that is printed)")
     return parser
 
 
@@ -121,6 +155,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     models, failures = frozenset(args.model), {model_id: reason for model_id, _, reason in args.fail}
     if models and (strangers := failures.keys() - models):
         parser.error(f"--fail {min(strangers)}=…: the model is not among those of --model")
+    faults = [*args.faults.faults, *args.fault]
+    if args.storm:
+        faults += storm()
+    if args.chance is not None:
+        faults.append(chance(args.chance))
     options = Options(
         job_seconds=args.job_seconds,
         undeploy_seconds=args.undeploy_seconds,
@@ -131,9 +170,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         spelling=args.spelling,
         percentage=not args.no_percentage,
         retry_after=args.retry_after,
+        state=args.state,
+        faults=Script(seed=args.faults.seed if args.seed is None else args.seed, faults=faults),
     )
     try:
         asyncio.run(_serve(options, args.bind, args.port))
+    except Mistaken as mistake:
+        parser.error(f"--state: {mistake}")
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
         why = "the port is in use" if in_use else error.strerror or str(error)
@@ -153,7 +196,14 @@ async def _serve(options: Options, bind: str, port: int) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)  # not loop.add_signal_handler: Windows has none
-    await Server(options).serve(bind, port, lambda url: print(f"emulator ready at {url}", flush=True), stop)  # noqa: T201
+    server = Server(options)
+
+    def ready(url: str) -> None:
+        print(f"emulator ready at {url}", flush=True)  # noqa: T201
+        if server.trouble.faults.by_chance:
+            print(f"faults by chance, the same ones again with --seed {server.trouble.faults.seed}", flush=True)  # noqa: T201
+
+    await server.serve(bind, port, ready, stop)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,35 @@
 """JSON in and out."""
 
 import json
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Final
 
 from aiohttp import web
 
 from .deploy_body import Json
-from .platform import Refusal
+from .platform import Refusal, Shape
+
+_FAILED: Final[Mapping[Shape, Callable[[str], dict[str, Json]]]] = {
+    "response.message": lambda reason: {"response": {"message": reason}},
+    "response.error": lambda reason: {"response": {"error": reason}},
+    "response.errors": lambda reason: {"response": {"errors": [{"msg": reason, "code": "DEPLOYMENT_FAILED"}]}},
+    "response.nested": lambda reason: {"response": {"error": {"details": [{"description": reason}]}}},
+    "response.text": lambda reason: {"response": reason},
+    "response.html": lambda reason: {
+        "response": {"message": f"<html><head><title>Failed</title></head><body><p>{escape(reason)}</p></body></html>"}
+    },
+    "message": lambda reason: {"message": reason},
+    "errors": lambda reason: {"errors": [{"msg": reason, "code": "DEPLOYMENT_FAILED"}]},
+    "statusMessage": lambda reason: {"statusMessage": reason},
+    "failureReason": lambda reason: {"failureReason": reason},
+    "none": lambda _: {},
+}
+
+
+def failed(shape: Shape, reason: str) -> dict[str, Json]:
+    """What the answer of a job that has failed says of the reason."""
+    return _FAILED[shape](reason)
 
 
 def parsed(body: bytes) -> Json:

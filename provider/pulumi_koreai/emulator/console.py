@@ -1,13 +1,17 @@
 """The platform and the record of its requests, behind one lock: what the server, the control plane and a test share."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from .deploy_body import Json
 from .platform import Platform, Settings
+from .store import Store
 
 _RECORD_MAX_REQUESTS: Final = 100_000
 
@@ -22,6 +26,7 @@ class Recorded:
         path: as sent, without the query.
         body: parsed where it is JSON, else as text; None for none.
         status: of the answer; None as long as none has gone out.
+        fault: the fault that struck it, "" for none.
     """
 
     number: int
@@ -31,14 +36,28 @@ class Recorded:
     query: dict[str, str]
     body: Json = None
     status: int | None = None
+    fault: str = ""
 
 
 class Console:
-    """A platform, its lock and its record. Whoever uses `platform` holds `lock`."""
+    """A platform, its lock and its record. Whoever uses `platform` holds `lock`.
 
-    def __init__(self, settings: Settings, now: Callable[[], float], new_id: Callable[[], str]) -> None:
+    Args:
+        settings: how the platform behaves.
+        now: a monotonic clock, in seconds.
+        new_id: a new id at each call.
+        state: the file that keeps the models and jobs; None: nothing is kept.
+
+    Raises:
+        Mistaken: there is a file, but no state in it.
+    """
+
+    def __init__(
+        self, settings: Settings, now: Callable[[], float], new_id: Callable[[], str], state: Path | None = None
+    ) -> None:
         self.platform = Platform(settings, now, new_id)
         self.lock = threading.RLock()
+        self._store = None if state is None else Store(state, self.platform, time.time() - now())
         self._now, self._born = now, now()
         self._record: deque[Recorded] = deque(maxlen=_RECORD_MAX_REQUESTS)
         self._count = 0
@@ -46,6 +65,16 @@ class Console:
     def seconds(self, instant: float | None = None) -> float:
         """The seconds from the emulator's start to an instant of its clock; None: to now."""
         return round((self._now() if instant is None else instant) - self._born, 3)
+
+    @contextmanager
+    def changing(self) -> Iterator[Platform]:
+        """The platform, for a change: what has changed is kept when the `with` ends."""
+        with self.lock:
+            try:
+                yield self.platform
+            finally:
+                if self._store is not None:
+                    self._store.save()
 
     def record(self, method: str, path: str, query: dict[str, str]) -> Recorded:
         """Enter a request; the caller completes the entry as the body and the answer come."""
@@ -67,6 +96,6 @@ class Console:
 
     def reset(self) -> None:
         """Back to the beginning, the record included."""
-        with self.lock:
-            self.platform.reset()
+        with self.changing() as platform:
+            platform.reset()
             self.forget_requests()

@@ -5,63 +5,70 @@ Its requests are neither recorded nor limited, and need no key.
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
 from .answers import answered, parsed, refused
 from .console import Console
 from .deploy_body import Json
+from .faults import Script
+from .given import Given, Kind, Mistaken, Seconds, read
 from .page import page
 from .platform import Changes, Fail, Job, Model, Refusal
-
-_Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _Given(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+from .trouble import Leave, Trouble
 
 
-class _Deployment(_Given):
+class _Deployment(Given):
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
 
 
-class _Fail(_Given):
+class _Fail(Given):
     deploy: str | None = None
     undeploy: str | None = None
     once: bool = False
 
 
-class _Changes(_Given):
+class _Changes(Given):
     # The defaults stand for "not given"; they are never read.
     state: Literal["Never Deployed", "Ready to Deploy", "Deployed", "Failed"] = "Deployed"
     deployment: _Deployment = _Deployment(name="-")
-    job_seconds: _Seconds = 0
-    undeploy_seconds: _Seconds = 0
+    job_seconds: Seconds = 0
+    undeploy_seconds: Seconds = 0
     fail: _Fail = _Fail()
 
 
-def _changes(body: Json) -> Changes:
+class _Away(Given):
+    seconds: Seconds
+
+
+def _read(kind: type[Kind], body: Json) -> Kind:
     try:
-        given = _Changes.model_validate(body)
-    except ValidationError as error:
-        messages = (
-            f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {fault['msg']}"
-            for fault in error.errors(include_url=False)
-        )
-        raise Refusal(400, "INVALID_PARAMETER", *messages) from None
-    changes: Changes = given.model_dump(exclude_unset=True)  # type: ignore[assignment]
+        return read(kind, body)
+    except Mistaken as mistake:
+        raise Refusal(400, "INVALID_PARAMETER", *mistake.messages) from None
+
+
+def _changes(body: Json) -> Changes:
+    given = _read(_Changes, body)
+    changes: Changes = given.model_dump(exclude_unset=True, by_alias=False)  # type: ignore[assignment]
     if "fail" in changes:
         changes["fail"] = Fail(**given.fail.model_dump())
     return changes
 
 
-def add_routes(app: web.Application, console: Console) -> None:
-    """Serve the control plane of `console` in `app`."""
+def add_routes(app: web.Application, console: Console, trouble: Trouble, leave: Leave) -> None:
+    """Serve the control plane in `app`.
+
+    Args:
+        app: the server.
+        console: the platform and the record.
+        trouble: the faults.
+        leave: what an emulator that goes away does.
+    """
     platform = console.platform
 
     async def show(_request: web.Request) -> web.Response:
@@ -75,7 +82,7 @@ def add_routes(app: web.Application, console: Console) -> None:
         async def handler(request: web.Request) -> web.Response:
             body = await request.read()
             try:
-                with console.lock:
+                with console.changing():
                     found = operation(request.match_info.get("id", ""), parsed(body) if body else None)
             except Refusal as refusal:
                 return refused(refusal)
@@ -85,6 +92,23 @@ def add_routes(app: web.Application, console: Console) -> None:
 
     def set_model(model_id: str, body: Json) -> object:
         return _model(platform.set_model(model_id, **_changes(body)))
+
+    def faults() -> object:
+        return {"seed": trouble.faults.seed, "faults": trouble.faults.told()}
+
+    def use(script: Script) -> object:
+        trouble.use(script)
+        return faults()
+
+    async def away(request: web.Request) -> web.Response:
+        try:
+            seconds = _read(_Away, parsed(await request.read())).seconds
+        except Refusal as refusal:
+            return refused(refusal)
+        response = web.Response(status=204)
+        response.force_close()
+        await leave(seconds, request)
+        return response
 
     def no_such_route(_id: str, _body: Json) -> None:
         raise Refusal(404, "NOT_FOUND", "The control plane has no such route")
@@ -96,6 +120,10 @@ def add_routes(app: web.Application, console: Console) -> None:
     route("GET", "/emulator/jobs", lambda _id, _body: [_job(console, job) for job in platform.jobs()])
     route("GET", "/emulator/requests", lambda _id, _body: list(map(vars, console.requests())))
     route("DELETE", "/emulator/requests", lambda _id, _body: console.forget_requests())
+    route("GET", "/emulator/faults", lambda _id, _body: faults())
+    route("PUT", "/emulator/faults", lambda _id, body: use(_read(Script, body)))
+    route("DELETE", "/emulator/faults", lambda _id, _body: use(Script()))
+    app.router.add_post("/emulator/away", away)
     route("POST", "/emulator/reset", lambda _id, _body: console.reset())
     route("*", "/emulator{rest:(/.*)?}", no_such_route)
 

@@ -66,7 +66,7 @@ def page(console: Console) -> str:
         ),
         _table(
             f"Latest requests of {len(requests)}",
-            "no.|at|request|body|status",
+            "no.|at|request|body|status|fault",
             [_request(entry) for entry in reversed(requests[-_REQUESTS_SHOWN:])],
         ),
     )
@@ -90,7 +90,14 @@ def _job(console: Console, job: Job) -> Sequence[str]:
 def _request(entry: Recorded) -> Sequence[str]:
     query = "".join(f" {key}={value}" for key, value in entry.query.items())
     request = f"{entry.method} {entry.path}{query}"
-    return str(entry.number), f"{entry.time:.1f} s", request, _json(entry.body), str(entry.status or "no answer")
+    return (
+        str(entry.number),
+        f"{entry.time:.1f} s",
+        request,
+        _json(entry.body),
+        str(entry.status or "no answer"),
+        entry.fault,
+    )
 
 
 def _json(value: Json) -> str:

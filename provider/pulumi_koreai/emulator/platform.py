@@ -10,7 +10,7 @@ API* (AI for Process, APIs) and its article *Understanding Rate Limits for Kore.
 import math
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Literal, TypedDict, Unpack
@@ -22,7 +22,24 @@ Status = Literal["IN_PROGRESS", "SUCCESS", "FAILED"]
 State = Literal["Never Deployed", "Ready to Deploy", "Deploying", "Deployed", "Failed"]
 """What the console shows. "Never Deployed" stands for a model whose first deployment was not made in the console."""
 
+Shape = Literal[
+    "response.message",
+    "response.error",
+    "response.errors",
+    "response.nested",
+    "response.text",
+    "response.html",
+    "message",
+    "errors",
+    "statusMessage",
+    "failureReason",
+    "none",
+]
+"""Where in its answer a job tells why it failed. The vendor documents no form."""
+
 MODEL_TYPES: Final = ("openSource", "fineTune")
+NEVER_SECONDS: Final = 1e9
+"""The duration of a job that never ends: thirty years."""
 RATE_LIMIT_MESSAGE: Final = "Rate limit for this API has been reached. Please try again later"
 
 
@@ -92,6 +109,29 @@ class Fail:
 
 
 @dataclass
+class Oddity:
+    """What is odd about one job.
+
+    Attributes:
+        not_found_looks: how many looks at it still find no such job.
+        not_found_seconds: how old it is before it is found.
+        seconds: how long it takes, `NEVER_SECONDS` for one that never ends; None: as without the oddity.
+        backwards: its percentage falls instead of rising.
+        reason: it fails with this; None: as it would without the oddity.
+        shape: how its answer tells the reason.
+        end_status: the word for its end, in the place of `SUCCESS` or `FAILED`; None: those.
+    """
+
+    not_found_looks: int = 0
+    not_found_seconds: float = 0.0
+    seconds: float | None = None
+    backwards: bool = False
+    reason: str | None = None
+    shape: Shape = "response.message"
+    end_status: str | None = None
+
+
+@dataclass
 class Model:
     """A model.
 
@@ -102,6 +142,7 @@ class Model:
         job_seconds: the duration of its deploys and exports, None for the platform's.
         undeploy_seconds: likewise of its undeploys.
         exists: False once it is deleted.
+        oddity: what will be odd about its next job.
     """
 
     id: str
@@ -113,6 +154,7 @@ class Model:
     undeploy_seconds: float | None = None
     fail: Fail = field(default_factory=Fail)
     exists: bool = True
+    oddity: Oddity | None = None
 
 
 @dataclass
@@ -124,6 +166,7 @@ class Job:
         seconds: how long it takes.
         reason: why it fails; None for one that succeeds. Known from the start, told at the end.
         deployment: what a deploy brings up.
+        oddity: what is odd about it.
     """
 
     id: str
@@ -134,6 +177,7 @@ class Job:
     status: Status = "IN_PROGRESS"
     reason: str | None = None
     deployment: Deployment | None = None
+    oddity: Oddity = field(default_factory=Oddity)
 
 
 class Changes(TypedDict, total=False):
@@ -196,6 +240,15 @@ class Platform:
         for model_id in sorted(self._settings.models or ()):
             self._created(model_id)
 
+    def contents(self) -> tuple[list[Model], list[Job]]:
+        """Every model, those that were deleted included, and every job, as `restore` takes them."""
+        return list(self._models.values()), list(self._jobs.values())
+
+    def restore(self, models: Iterable[Model], jobs: Iterable[Job]) -> None:
+        """Have these models and jobs beside those of the settings; of two with one id these count."""
+        self._models.update((model.id, model) for model in models)
+        self._jobs.update((job.id, job) for job in jobs)
+
     # The public API. `account` is whose rate limit counts.
 
     def deploy(self, account: str, model_id: str, model_type: str | None, body: Json) -> Job:
@@ -242,6 +295,10 @@ class Platform:
             raise Refusal(404, "DOCK_STATUS_NOT_FOUND", f"No dock status {job_id}")
         self._limits.take(job_id, self._now())
         self._settle(job)
+        hidden = job.oddity.not_found_looks > 0
+        job.oddity.not_found_looks -= hidden
+        if hidden or self._now() < job.started + job.oddity.not_found_seconds:
+            raise Refusal(404, "DOCK_STATUS_NOT_FOUND", f"No dock status {job_id}")
         return job
 
     def percent(self, job: Job) -> int:
@@ -249,7 +306,8 @@ class Platform:
         if job.status == "SUCCESS":
             return 100
         elapsed = self._now() - job.started
-        return min(99, int(100 * elapsed / job.seconds)) if job.seconds > 0 else 99
+        percent = min(99, int(100 * elapsed / job.seconds)) if job.seconds > 0 else 99
+        return 99 - percent if job.oddity.backwards else percent
 
     # What is seen and done in the console.
 
@@ -278,6 +336,13 @@ class Platform:
         for job in self._jobs.values():
             self._settle(job)
         return list(self._jobs.values())
+
+    def job(self, job_id: str) -> Job | None:
+        """A job as it is now, an odd one that no look finds included; None when there is none. No limit counts."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            self._settle(job)
+        return job
 
     def set_model(self, model_id: str, **changes: Unpack[Changes]) -> Model:
         """Change a model by hand, or make a new one. A job under way goes on, and its end has the last word.
@@ -332,8 +397,19 @@ class Platform:
             if action == "UNDEPLOY"
             else (model.job_seconds, self._settings.job_seconds)
         )
-        seconds = usual if own is None else own
-        job = Job(f"ds-{self._new_id()}", model.id, action, self._now(), seconds, "IN_PROGRESS", reason, deployment)
+        oddity, model.oddity = model.oddity or Oddity(), None
+        seconds = next(given for given in (oddity.seconds, own, usual) if given is not None)
+        job = Job(
+            f"ds-{self._new_id()}",
+            model.id,
+            action,
+            self._now(),
+            seconds,
+            "IN_PROGRESS",
+            reason if oddity.reason is None else oddity.reason,
+            deployment,
+            oddity,
+        )
         self._jobs[job.id] = job
         model.job_id = job.id
         if reason is not None and model.fail.once:

@@ -1,7 +1,6 @@
 """The platform over HTTP: the vendor's routes, the keys and the spellings."""
 
 import asyncio
-import re
 import threading
 import time
 import traceback
@@ -11,22 +10,23 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, Unpack, get_args
-from urllib.parse import unquote
 
 from aiohttp import web
 
-from .answers import answered, parsed, refused
-from .console import Console
+from .answers import answered, failed, parsed, refused
+from .console import Console, Recorded
 from .control import add_routes
 from .deploy_body import Json
+from .faults import Fault, Script
 from .platform import Changes, Job, Model, Refusal, Settings, random_ids
+from .routes import Operation, asked
+from .trouble import Trouble
 
-Scope = Literal["deploy", "undeploy", "export", "dock-status"]
 Spelling = Literal["dock-statusId", "dockStatusId", "dockstatusId", "_id", "as-in-samples"]
 
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 SPELLINGS: Final[tuple[Spelling, ...]] = get_args(Spelling)
 
 Take: TypeAlias = Callable[[], web.Response]
@@ -38,18 +38,9 @@ gives is the true answer, refusals included. A hook may answer without taking, c
 connection (`request.transport.abort()`), before or after.
 """
 
-_REQUEST: Final = re.compile(
-    r"POST /api/public/models/(?P<model>[^/]+)/(?P<operation>deploy|undeploy|export)"
-    r"|GET /api/public/dock-status/(?P<job>[^/]+)"
-)
 _BODY_MAX_BYTES: Final = 1 << 20
 # Connections that wait to be accepted: several hundred pollers may come at once.
 _BACKLOG: Final = 1024
-
-
-async def straight(_request: web.Request, take: Take) -> web.StreamResponse:
-    """The hook of an emulator without faults."""
-    return take()
 
 
 @dataclass(frozen=True)
@@ -62,14 +53,18 @@ class Options(Settings):
             begun, else `_id`, as on the vendor's pages.
         percentage: answer `percentageComplete` with deploys and exports.
         retry_after: send `Retry-After` with a 429.
-        hook: what stands between the network and the platform.
+        faults: what goes wrong.
+        state: the file that keeps the models and jobs over a restart; None: nothing is kept.
+        hook: stands between the network and the platform, in the place of the faults.
     """
 
-    api_keys: Mapping[str, frozenset[Scope]] = field(default_factory=dict)
+    api_keys: Mapping[str, frozenset[Operation]] = field(default_factory=dict)
     spelling: Spelling = "dockStatusId"
     percentage: bool = True
     retry_after: bool = False
-    hook: Hook = straight
+    faults: Script = field(default_factory=Script)
+    state: Path | None = None
+    hook: Hook | None = None
 
 
 class Server(Console):
@@ -82,6 +77,10 @@ class Server(Console):
 
     Attributes:
         failures: what went wrong in the emulator itself.
+        trouble: the faults, as they are carried out.
+
+    Raises:
+        Mistaken: there is a file for the state, but no state in it.
     """
 
     def __init__(
@@ -93,7 +92,15 @@ class Server(Console):
     ) -> None:
         self.options = options or Options()
         self.failures: list[Exception] = []
-        super().__init__(self.options, now, new_id or random_ids())
+        super().__init__(self.options, now, new_id or random_ids(), self.options.state)
+        self.trouble = Trouble(self, self._leave, self.options.faults)
+        self._site: web.TCPSite | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def reset(self) -> None:
+        with self.lock:
+            super().reset()
+            self.trouble.restart()
 
     async def serve(self, bind: str, port: int, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set.
@@ -108,17 +115,51 @@ class Server(Console):
             OSError: it can't listen there.
         """
         app = web.Application(client_max_size=_BODY_MAX_BYTES)
-        add_routes(app, self)
+        add_routes(app, self, self.trouble, self._leave)
         app.router.add_route("*", "/{path:.*}", self._public)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
         try:
-            await web.TCPSite(runner, bind, port, backlog=_BACKLOG).start()
+            await self._listen(bind, port)
+            port = self._runner.addresses[0][1]
             host = f"[{bind}]" if isinstance(ip_address(bind), IPv6Address) else bind
-            ready(f"http://{host}:{runner.addresses[0][1]}")
+            self._address = bind, port
+            ready(f"http://{host}:{port}")
             await stop.wait()
         finally:
-            await runner.cleanup()
+            for task in self._tasks:
+                task.cancel()
+            await self._runner.cleanup()
+
+    async def _listen(self, bind: str, port: int) -> None:
+        site = web.TCPSite(self._runner, bind, port, backlog=_BACKLOG)
+        await site.start()
+        self._site = site
+
+    async def _leave(self, seconds: float, last: web.Request) -> None:
+        """Have nobody listen for so long, from now on; nothing more where nobody does already.
+
+        Args:
+            seconds: how long.
+            last: a request that still gets its answer. All other connections end.
+        """
+        site, self._site = self._site, None
+        if site is None:
+            return
+        await site.stop()
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None and connection.transport is not last.transport:
+                connection.transport.close()
+        task = asyncio.get_running_loop().create_task(self._come_back(seconds))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _come_back(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        try:
+            await self._listen(*self._address)
+        except OSError as error:  # somebody else has the port now
+            self._broken(error)
 
     async def _public(self, request: web.Request) -> web.StreamResponse:
         entry = self.record(request.method, request.rel_url.raw_path, dict(request.query))
@@ -132,42 +173,54 @@ class Server(Console):
         else:
             entry.body = _readable(body)
             try:
-                response = await self.options.hook(request, lambda: self._take(request, body))
+                response = await self._answered(request, body, entry)
             except Exception as error:  # noqa: BLE001 - a mistake in here must fail the test, which is in another thread
-                self.failures.append(error)
-                traceback.print_exception(error)
+                self._broken(error)
                 response = refused(Refusal(500, "EMULATOR_BROKEN", repr(error)))
         if request.transport is not None and not request.transport.is_closing():
             entry.status = response.status
         return response
 
+    async def _answered(self, request: web.Request, body: bytes, entry: Recorded) -> web.StreamResponse:
+        def take() -> web.Response:
+            return self._take(request, body)
+
+        if self.options.hook is not None:
+            return await self.options.hook(request, take)
+        return await self.trouble.serve(request, take, entry)
+
+    def _broken(self, error: Exception) -> None:
+        self.failures.append(error)
+        traceback.print_exception(error)
+
     def _take(self, request: web.Request, body: bytes) -> web.Response:
         try:
-            with self.lock:
+            with self.changing():
                 return answered(self._job(request, body))
         except Refusal as refusal:
             return refused(refusal, retry_after=self.options.retry_after)
 
     def _job(self, request: web.Request, body: bytes) -> dict[str, Json]:
-        called = f"{request.method} {request.rel_url.raw_path}"
-        match = _REQUEST.fullmatch(called)
-        if match is None:
-            raise Refusal(404, "NOT_FOUND", f"Cannot {called}")
-        if match["job"]:
-            self._account(request, "dock-status")
-            return self._answer(self.platform.dock_status(unquote(match["job"])), "_id")
-        model_id, operation = unquote(match["model"]), match["operation"]
-        account = self._account(request, operation)
-        if operation == "export":
-            return self._answer(self.platform.export(account, model_id), "_id")
-        if operation == "undeploy":
-            return self._answer(self.platform.undeploy(account, model_id), "dock-statusId")
-        if request.content_type != "application/json":
-            raise Refusal(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json")
-        job = self.platform.deploy(account, model_id, request.query.get("modelType"), parsed(body))
-        return self._answer(job, "dock-statusId")
+        this = asked(request.method, request.rel_url.raw_path)
+        if this is None:
+            raise Refusal(404, "NOT_FOUND", f"Cannot {request.method} {request.rel_url.raw_path}")
+        account = self._account(request, this.operation)
+        match this.operation:
+            case "dock-status":
+                return self._answer(self.platform.dock_status(this.subject), "_id")
+            case "export":
+                return self._answer(self.platform.export(account, this.subject), "_id")
+            case "undeploy":
+                return self._answer(self.platform.undeploy(account, this.subject), "dock-statusId")
+            case "deploy":
+                if request.content_type != "application/json":
+                    raise Refusal(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json")
+                model_type = request.query.get("modelType")
+                return self._answer(
+                    self.platform.deploy(account, this.subject, model_type, parsed(body)), "dock-statusId"
+                )
 
-    def _account(self, request: web.Request, scope: str) -> str:
+    def _account(self, request: web.Request, scope: Operation) -> str:
         """Who asks, for the rate limits: not the key itself, which is kept nowhere."""
         key, keys = request.headers.get("x-api-key", ""), self.options.api_keys
         if not key or (keys and key not in keys):
@@ -183,13 +236,13 @@ class Server(Console):
             "modelId": job.model_id,
             "jobType": "MODELS",
             "action": job.action,
-            "status": job.status,
+            "status": job.status if job.status == "IN_PROGRESS" else job.oddity.end_status or job.status,
         }
         # The vendor's page on undeploying knows no percentage.
         if self.options.percentage and job.action != "UNDEPLOY":
             answer["percentageComplete"] = self.platform.percent(job)
         if job.status == "FAILED":
-            answer["response"] = {"message": job.reason}
+            answer |= failed(job.oddity.shape, job.reason or "")
         elif job.status == "SUCCESS" and job.action == "EXPORT":
             answer["response"] = {"downloadUrl": f"https://downloads.invalid/{job.model_id}.tar"}
         return answer
@@ -253,8 +306,13 @@ class Emulator(Server):
 
     def set_model(self, model_id: str, **changes: Unpack[Changes]) -> None:
         """Change a model by hand: see `Platform.set_model`."""
+        with self.changing() as platform:
+            platform.set_model(model_id, **changes)
+
+    def use(self, *faults: Fault, seed: int | None = None) -> None:
+        """From now on these faults in the place of those before."""
         with self.lock:
-            self.platform.set_model(model_id, **changes)
+            self.trouble.use(Script(faults=list(faults), seed=seed))
 
     def _run(self, ready: Future[str]) -> None:
         async def run() -> None:
