@@ -280,6 +280,7 @@ TURNED_AWAY: dict[str, Answer] = {
     "429": reply(429, {"message": "Rate limit for this API has been reached. Please try again later"}),
     "503": reply(503),
     "409 another job": reply(409, {"message": "another deployment is in progress"}),
+    "400 another job": reply(400, {"errors": [{"msg": "Another job is running on this model", "code": 400}]}),
 }
 MAYBE_TAKEN: dict[str, Answer] = {
     "500": reply(500, {"message": "oops"}),
@@ -307,6 +308,7 @@ FINAL: dict[str, Answer] = {
     "404": reply(404),
     "405": reply(405),
     "409": reply(409, {"message": "conflict of names"}),
+    "400 another name": reply(400, {"message": "another name is required for a job"}),
     "422": reply(422),
     "501": reply(501),
 }

@@ -74,7 +74,13 @@ _BODY_MAX_BYTES: Final = 1 << 18
 _CONNECTIONS_MAX: Final = 64
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
-_BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
+# What a platform says that does one thing to a model at a time; the vendor's pages name neither the words nor the status.
+_BUSY: Final = re.compile(
+    r"\banother (job|(un)?deploy\w*|operation)\b"
+    r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
+    r"|\bbeing (un)?deployed\b|\bis (busy|(un)?deploying)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -390,7 +396,7 @@ class Client:
             )
         elif status == 429:
             kind, hint = RateLimited, self._limit_hint()
-        elif status == 409 and _BUSY.search(said):
+        elif status in (400, 409) and _BUSY.search(said):
             kind = Busy
             hint = "Another job is under way on the model. Wait until it has ended, then run this again."
         elif status >= 500:
