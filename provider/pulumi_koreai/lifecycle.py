@@ -250,6 +250,8 @@ class Lifecycle:
             job = self._client.job(record.job_id, self._model_id, action, until)
         except NotFound:
             return  # too young or too old; the wait that takes a job up again tells which
+        if job.failed and record.under_way:
+            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) has failed{_said(job)}.")
         self._took(job, action)
 
     def _do(self, step: Step, goal: Goal, deadline: float | None) -> None:

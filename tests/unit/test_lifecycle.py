@@ -658,6 +658,14 @@ def test_a_refresh_without_a_job_asks_nothing(record: Record | None) -> None:
     assert scene.lifecycle.record is record
 
 
+def test_a_refresh_tells_once_why_a_job_has_failed() -> None:
+    scene = Scene(DEPLOYING)
+    scene.platform.looks = lambda _age: job("FAILED", reason="no quota")
+    scene.lifecycle.refresh()
+    scene.lifecycle.refresh()
+    assert scene.told.notes == ['job ds-1 (deploy of cm-1) has failed: "no quota".']
+
+
 def test_a_refresh_does_not_forget_a_job_that_is_not_found_yet() -> None:
     scene = Scene(UNDEPLOYING, not_found())
     scene.lifecycle.refresh()

@@ -74,7 +74,7 @@ _BODY_MAX_BYTES: Final = 1 << 18
 _CONNECTIONS_MAX: Final = 64
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
-# What a platform says that does one thing to a model at a time; the vendor's pages name neither the words nor the status.
+# What a platform says that does one thing to a model at a time; the vendor's pages name neither words nor status.
 _BUSY: Final = re.compile(
     r"\banother (job|(un)?deploy\w*|operation)\b"
     r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"

@@ -45,16 +45,27 @@ def _pass_unknown(value: object, handler: ValidatorFunctionWrapHandler) -> objec
     return value if isinstance(value, Unknown) else handler(value)
 
 
-def _no_bool(value: object) -> object:
-    # To Python, True is the number 1; to who writes a stack file, `temperature: true` is a mistake.
-    if isinstance(value, bool):
-        raise PydanticCustomError("bool_as_number", "a truth value is not a number")
-    return value
+# A number may come as a text: `pulumi config set --path …temperature 0.7` writes one.
+NUMBER_TEXT: Final = r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+WHOLE_TEXT: Final = r"[0-9]+(\.0+)?"
 
 
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")]
+def _number(text: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        # To Python, True is the number 1; to who writes a stack file, `temperature: true` is a mistake.
+        if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(text, value)):
+            raise PydanticCustomError("not_a_number", "it is not a number")
+        return value
+
+    return BeforeValidator(check)
+
+
+# Blanks are listed: `\s` is another set in each of the dialects that read these patterns (pydantic's, the editors').
+_BLANK: Final = r" \x00-\x1f\x7f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+Number = Annotated[float, _number(NUMBER_TEXT), Field(allow_inf_nan=False)]
+Whole = Annotated[int, _number(WHOLE_TEXT)]
+Text = Annotated[str, StringConstraints(pattern=rf"^[^{_BLANK}]([^\x00-\x1f\x7f]*[^{_BLANK}])?$")]
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*$")]
 
 
@@ -96,10 +107,10 @@ class HyperParameters(Declared):
     """How the deployed model generates text.
 
     Attributes:
-        temperature: 0–2.
-        max_tokens: 0–512 tokens.
-        top_p: 0–1.
-        top_k: 1–100 tokens.
+        temperature: 0–2. The higher, the more varied the text.
+        max_tokens: 0–512. The most tokens of an answer.
+        top_p: 0–1. Each token is drawn from the likeliest ones that together have this probability.
+        top_k: 1–100. Each token is drawn from so many of the likeliest.
         stop_sequence: texts that end the generation, none of them empty.
     """
 
@@ -114,9 +125,9 @@ class ScalingParameters(Declared):
     """How the deployment grows and shrinks.
 
     Attributes:
-        max_batch_size: 1–256 requests.
-        min_replicas: 1–10, not more than `max_replicas`.
-        max_replicas: 1–50.
+        max_batch_size: 1–256. The most requests that a replica answers at once.
+        min_replicas: 1–10. The fewest replicas, not more than `max_replicas`.
+        max_replicas: 1–50. The most replicas.
         scale_up_delay: 1–1000. The vendor's API page says milliseconds, the console's pages say seconds.
         scale_down_delay: 50–2000, likewise.
     """
@@ -145,7 +156,7 @@ class DeployRequest(Declared):
 
     Attributes:
         deployment_name: the deployment's name (`name` on the wire).
-        model_type: `openSource` or `fineTune`; goes into the query.
+        model_type: `fineTune` for a model that was fine-tuned on the platform; goes into the query.
         device_type: the hardware of each replica.
     """
 
