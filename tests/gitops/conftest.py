@@ -1,0 +1,42 @@
+"""A project with a stack, a platform, a forge and a runner of each test's own."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulumi_koreai.emulator import Emulator, Options
+from tests.engine.workspace import KEY, ROOT, Workspace
+from tests.gitops.forges import ForgeServer, forge_server
+from tests.gitops.workflows import Runner
+
+
+@pytest.fixture
+def platform() -> Iterator[Emulator]:
+    """It takes one key alone: with any other a request would fail."""
+    options = Options(job_seconds=0.3, undeploy_seconds=0.2, requests_per_minute=None, api_keys={KEY: frozenset()})
+    with Emulator(options) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def forge() -> Iterator[ForgeServer]:
+    with forge_server() as served:
+        yield served
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, engine_env: dict[str, str], platform: Emulator) -> Workspace:
+    """As a checkout has it: with the tools and the policies, without the key."""
+    made = Workspace(tmp_path / "project", engine_env, platform, "own", tmp_path)
+    del made.config["config"]["koreai:apiKey"]
+    made.env["KOREAI_API_KEY"] = KEY
+    (made.folder / "tools").symlink_to(ROOT / "tools")
+    shutil.copytree(ROOT / "policy", made.folder / "policy", ignore=shutil.ignore_patterns("__pycache__"))
+    return made
+
+
+@pytest.fixture
+def runner(workspace: Workspace, forge: ForgeServer, tmp_path: Path) -> Runner:
+    return Runner(workspace, forge, tmp_path)
