@@ -271,9 +271,9 @@ class Lifecycle:
         return deadline if deadline is not None else self._clock.monotonic() + default_seconds
 
     def _deploy(self, request: DeployRequest, deadline: float | None) -> None:
-        before = self.record
+        before, until = self.record, self._until(deadline, DEPLOY_TIMEOUT_SECONDS)
         try:
-            job = self._client.deploy(self._model_id, request, self._until(deadline, DEPLOY_TIMEOUT_SECONDS))
+            job = self._client.deploy(self._model_id, request, until)
         except ApiError as error:
             if error.may_be_taken:
                 self.record = Record(
@@ -291,7 +291,7 @@ class Lifecycle:
                 ) from error.__cause__
             raise
         self.record = replace(before or Record(State.DEPLOYING), request=request)
-        job = self._wait(job, "DEPLOY", self._until(deadline, DEPLOY_TIMEOUT_SECONDS), sent_here=True)
+        job = self._wait(job, "DEPLOY", until, sent_here=True)
         if job.failed:
             now = (
                 "The model is not deployed now."
@@ -301,9 +301,9 @@ class Lifecycle:
             raise self._failure(job, "DEPLOY", f"{now} Mend what it says, then run `pulumi up`: it deploys again.")
 
     def _undeploy(self, deadline: float | None) -> None:
-        before = self.record or Record(State.FAILED)
+        before, until = self.record or Record(State.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
         try:
-            job = self._client.undeploy(self._model_id, self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS))
+            job = self._client.undeploy(self._model_id, until)
         except NotDeployed:
             self._was_not_deployed(before)
             return
@@ -317,7 +317,7 @@ class Lifecycle:
                     " may be repeated."
                 ) from error.__cause__
             raise
-        job = self._wait(job, "UNDEPLOY", self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS), sent_here=True)
+        job = self._wait(job, "UNDEPLOY", until, sent_here=True)
         if job.failed and says_not_deployed(job.reason):
             self._was_not_deployed(before)
         elif job.failed:
@@ -459,6 +459,6 @@ def _progress(job: DockJob, action: Action, elapsed: float | None) -> str:
         parts.append(f"{job.percent:.0f} %")
     if elapsed is not None:
         parts.append(spoken(elapsed))
-        if job.percent and not job.ended:
+        if job.percent and job.percent >= 1 and not job.ended:
             parts.append(f"about {spoken(elapsed * (100 - job.percent) / job.percent)} left")
     return ", ".join(parts)

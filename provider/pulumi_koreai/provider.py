@@ -72,8 +72,9 @@ class _Platform:
         self._lock = threading.Lock()
         self._config: Callable[[str], str | None] = lambda _: None
         self._client: Client | None = None
-        # A renamed entry is a new resource of the same model: created first, then the old one is deleted.
-        self.created: set[str] = set()
+        # A renamed entry is a new resource of the same model: created first, then the old one is deleted, in a later
+        # command when this one is interrupted between the two.
+        self.declared: set[str] = set()
         self.clock, self.rng, self.reporter = _CallClock(), Random(), _CallReporter()  # noqa: S311 - jitter
 
     def configure(self, config: Callable[[str], str | None]) -> None:
@@ -121,6 +122,9 @@ class ModelDeploymentProvider(ResourceProvider):
             failures.append(CheckFailure("", str(error)))
         if failures:
             return CheckResult(news, failures)
+        # Not in diff: a refresh calls that too, for what is no longer declared.
+        if isinstance(model_id := inputs.get("model_id"), str):
+            _platform.declared.add(model_id)
         return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -157,7 +161,6 @@ class ModelDeploymentProvider(ResourceProvider):
         spec = _spec(props)
         lifecycle = _lifecycle(spec.model_id, None)
         self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
-        _platform.created.add(spec.model_id)
         return CreateResult(spec.model_id, _outputs(spec, lifecycle.record))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
@@ -167,7 +170,7 @@ class ModelDeploymentProvider(ResourceProvider):
         return UpdateResult(_outputs(spec, lifecycle.record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        if _id in _platform.created:
+        if _id in _platform.declared:
             current_call().note(f"{_id} is another resource of this stack now, so it is not undeployed.")
             return
         lifecycle = _lifecycle(_id, _record(_props))
@@ -177,7 +180,7 @@ class ModelDeploymentProvider(ResourceProvider):
         except JobTimeout as error:
             raise error.and_now(timed_out("delete")) from None
         except Cancelled:
-            what_now = "run `pulumi destroy` (or `up`) again: what is done by then is found done"
+            what_now = "run the same command again: what is done by then is found done"
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:

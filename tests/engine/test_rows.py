@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from pulumi_koreai.emulator import Emulator, Fail, Options
+from pulumi_koreai.emulator.faults import Fault
 from pulumi_koreai.emulator.server import Take
 from tests.engine.workspace import Workspace, model, warmer
 
@@ -335,3 +336,25 @@ def test_a_renamed_entry_stays_deployed(deployed: Workspace) -> None:
     assert deployed.sent() == DEPLOY
     assert running(deployed.emulator) is not None
     assert deployed.outputs("talk")["state"] == "deployed"
+
+
+def test_a_renamed_entry_stays_deployed_when_the_deletion_of_the_old_one_is_left_to_the_next_up(
+    deployed: Workspace,
+) -> None:
+    deployed.emulator.use(Fault.named("reset-taken", "deploy", times=1))
+    deployed.declare(talk=model())
+    deployed.up(fails=True)
+    deployed.up()
+    assert running(deployed.emulator) is not None
+    assert not [item for item in deployed.state()["resources"] if item["urn"].endswith("::chat")]
+
+
+@pytest.mark.parametrize("command", ["up --refresh", "destroy --refresh", "destroy --run-program"])
+def test_what_is_no_longer_declared_is_undeployed_though_it_was_just_looked_at(
+    deployed: Workspace, command: str
+) -> None:
+    if command.startswith("up"):
+        deployed.declare()
+    deployed.pulumi(*command.split(), "--yes", "--skip-preview")
+    assert running(deployed.emulator) is None
+    assert [line for line in deployed.sent() if not line.startswith("wait")] == ["undeploy cm-1"]

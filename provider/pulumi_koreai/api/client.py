@@ -318,6 +318,7 @@ class Client:
             return text
 
     def _dock_job(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> DockJob:
+        answer = self._redacted(answer)
         try:
             if not isinstance(answer, dict):
                 raise TypeError
@@ -328,10 +329,9 @@ class Client:
                 method=operation.method,
                 path=operation.path,
                 status=response.status_code,
-                platform_message=message_in(self._redacted(answer)),
+                platform_message=message_in(answer),
                 hint="Check that koreai:host is the platform itself and not a sign-in page or a proxy before it.",
             ) from None
-        job = job.model_copy(update={"raw": self._redacted(answer)})
         # "A job is done" is not "my job is done".
         wrong_id = operation.job_id and job.id != operation.job_id
         wrong_model = job.model_id and job.model_id != operation.model_id
@@ -343,7 +343,7 @@ class Client:
                 method=operation.method,
                 path=operation.path,
                 status=response.status_code,
-                platform_message=message_in(self._redacted(another)),
+                platform_message=message_in(another),
                 hint="Look at the model in the console before going on.",
             )
         return job

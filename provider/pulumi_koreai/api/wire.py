@@ -186,7 +186,7 @@ class DeployRequest(Declared):
         return {"name": body.pop("deploymentName"), **body}
 
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|</?[a-zA-Z!][^<>]*>", re.DOTALL | re.IGNORECASE)
 _MESSAGE_MAX_CHARS: Final = 400
 _MESSAGE_MAX_DEPTH: Final = 8
@@ -208,8 +208,9 @@ _MESSAGE_KEYS: Final = (
 
 
 def clean(text: str) -> str:
-    """`text` of a foreign source, fit for a terminal: one line, no control characters, at most 400 characters."""
-    line = " ".join(_CONTROL.sub(" ", text).split())
+    """`text` of a foreign source, fit for a terminal: one line, nothing unprintable, at most 400 characters."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in _ESCAPE_SEQUENCE.sub(" ", text))
+    line = " ".join(printable.split())
     return line if len(line) <= _MESSAGE_MAX_CHARS else line[: _MESSAGE_MAX_CHARS - 1] + "…"
 
 
