@@ -1,0 +1,248 @@
+"""Real processes, ended at random moments: whatever is struck, the README's way back ends as declared.
+
+The seed is printed; `CHAOS_SEED=7` runs the same strikes again (their moments are real time, so what they meet differs a
+little), `CHAOS_ROUNDS=300` more of them. A round takes some ten seconds, nearly all of them the engine's.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal, cast
+
+import pytest
+
+from pulumi_koreai.emulator import Emulator
+from tests.engine.workspace import Model, Workspace, model, warmer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+
+SEED: Final = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
+ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "30"))
+HANDS: Final = 3
+"""So many stacks are struck side by side, where the tests run in several processes."""
+
+Command = Literal["up", "destroy", "refresh"]
+COMMANDS: Final[tuple[Command, ...]] = ("up", "up", "up", "destroy", "refresh")
+
+Victim = Literal["engine", "host", "platform"]
+STRIKES: Final[tuple[tuple[Victim, signal.Signals], ...]] = (
+    ("engine", signal.SIGINT),
+    ("engine", signal.SIGTERM),
+    ("engine", signal.SIGKILL),
+    ("host", signal.SIGTERM),
+    ("host", signal.SIGKILL),
+    ("platform", signal.SIGKILL),
+)
+
+
+@dataclass
+class PlatformProcess:
+    """The emulator as a process of its own, which keeps its state on disk."""
+
+    state: Path
+    port: int = 0
+    url: str = ""
+    _process: "subprocess.Popen[str] | None" = field(default=None, init=False)
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--state", str(self.state), "--no-rate-limits"]
+        jobs = ["--job-seconds", "1", "--undeploy-seconds", "0.5"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pulumi_koreai.emulator", *options, *jobs],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+        self.port = int(self.url.rpartition(":")[2].rstrip("/"))
+
+    def kill(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _get(self, what: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.url.rstrip('/')}/emulator/{what}", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+        return found
+
+    def settled(self) -> None:
+        """Wait, as a person before the console, until no job is under way."""
+        deadline = time.monotonic() + 30
+        while any(job["status"] == "IN_PROGRESS" for job in self._get("jobs")):
+            assert time.monotonic() < deadline, "a job of a second has not ended"
+            time.sleep(0.1)
+
+    def deployed(self) -> dict[str, float]:
+        """The models that are deployed, each with its temperature."""
+        return {
+            each["id"]: each["deployment"]["hyperParameters"]["temperature"]
+            for each in self._get("models")
+            if each["state"] == "Deployed"
+        }
+
+    def two_at_once(self) -> list[tuple[str, str]]:
+        """The pairs of jobs of one model that ran at one time."""
+        jobs = sorted(self._get("jobs"), key=lambda job: (job["modelId"], job["time"]))
+        return [
+            (one["id"], other["id"])
+            for one, other in pairwise(jobs)
+            if one["modelId"] == other["modelId"] and other["time"] < one["time"] + one["seconds"]
+        ]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[PlatformProcess]:
+    platform = PlatformProcess(tmp_path / "platform.json")
+    platform.start()
+    yield platform
+    platform.kill()
+
+
+@pytest.fixture
+def stack(tmp_path: Path, engine_env: dict[str, str], stock_folder: Path, process: PlatformProcess) -> Workspace:
+    # Of the emulator a workspace needs no more than the URL, as long as nobody asks it for what was sent.
+    return Workspace(tmp_path / "project", engine_env, cast("Emulator", process), "own", stock_folder)
+
+
+@dataclass
+class Round:
+    """One strike, and the way back."""
+
+    stack: Workspace
+    platform: PlatformProcess
+    declared: dict[str, Model]
+    command: Command
+
+    def strike(self, victim: Victim, number: signal.Signals, after: float, away: float) -> str:
+        """Run the command and strike; what it printed is returned when it has ended."""
+        run = subprocess.Popen(
+            ["pulumi", self.command, "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.stack.folder,
+            env={**self.stack.env, "PULUMI_PARALLEL": "16"},
+            stdin=subprocess.DEVNULL,
+            stdout=(output := (self.stack.folder / "output.txt").open("w+")),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with output, contextlib.suppress(ProcessLookupError):
+            hosts = _wait_for(lambda: _hosts_below(run.pid) or run.poll() is not None, 30) and _hosts_below(run.pid)
+            time.sleep(after)
+            hosts = hosts or _hosts_below(run.pid)
+            if victim == "platform":
+                self.platform.kill()
+                time.sleep(away)
+                self.platform.start()
+            else:
+                for pid in [run.pid] if victim == "engine" else _hosts_below(run.pid):
+                    os.kill(pid, number)
+        run.wait(timeout=60)
+        assert _wait_for(lambda: not [pid for pid in hosts if _alive(pid)], 8), "the host outlives the engine"
+        return (self.stack.folder / "output.txt").read_text()
+
+    def way_back(self) -> None:
+        """What the README says to do, in its order; nothing but that."""
+        self.stack.pulumi("cancel", "--yes")
+        if self.stack.state().get("pending_operations"):
+            self.stack.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+        self.platform.settled()
+        if self.command == "destroy":
+            self.stack.destroy()
+            return
+        running = self.platform.deployed()
+        resources = self.stack.state().get("resources", [])
+        held = {item["id"]: item["outputs"] for item in resources if "dock_status_id" in item.get("outputs", {})}
+        adopted = {
+            name: {**entry, "adopt": True}
+            if entry.get("deployed", True)
+            and running.get(entry["modelId"]) == entry["hyperParameters"]["temperature"]
+            and held.get(entry["modelId"], {}).get("last_status", "UNKNOWN") == "UNKNOWN"
+            else entry
+            for name, entry in self.declared.items()
+        }
+        self.stack.declare(adopted)
+        self.stack.up()
+        self.stack.declare(self.declared)
+
+
+def _wait_for(condition: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def _hosts_below(engine: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == engine and b"pulumi-resource-pulumi-python" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def declaration(rng: Random) -> dict[str, Model]:
+    """Some of four models, each as it may be declared."""
+    kinds: tuple[Callable[[int], Model | None], ...] = (
+        model,
+        model,
+        warmer,
+        lambda number: warmer(number, updateStrategy="redeploy"),
+        lambda number: model(number, deployed=False),
+        lambda _number: None,
+    )
+    chosen = {f"model-{number}": rng.choice(kinds)(number) for number in range(4)}
+    return {name: entry for name, entry in chosen.items() if entry}
+
+
+@pytest.mark.parametrize("hand", range(HANDS))
+def test_whatever_is_struck_the_way_back_ends_as_declared(
+    stack: Workspace, process: PlatformProcess, hand: int
+) -> None:
+    rng = Random(f"{SEED}-{hand}")
+    stack.declare(declaration(rng))
+    stack.up()
+    strikes = [rng.choice(STRIKES) for _ in range(0, ROUNDS - hand, HANDS)]
+    for number, (victim, sent) in enumerate(strikes):
+        declared = declaration(rng)
+        command = rng.choice(COMMANDS)
+        after, away = rng.uniform(0, 2.5), rng.uniform(0.1, 1.5)
+        what = f"seed {SEED}, hand {hand}, round {number}: {sent.name} to the {victim} {after:.2f} s into {command}"
+        print(what)
+        stack.declare(declared)
+        round_ = Round(stack, process, declared, command)
+        output = round_.strike(victim, sent, after, away)
+        assert not re.search(r"Traceback|Exception calling application", output), f"{what}\n{output}"
+        round_.way_back()
+        wanted = {
+            entry["modelId"]: entry["hyperParameters"]["temperature"]
+            for entry in declared.values()
+            if entry.get("deployed", True) and command != "destroy"
+        }
+        assert process.deployed() == wanted, f"{what}\n{output}"
+        assert process.two_at_once() == [], f"{what}\n{output}"
+        assert not stack.state().get("pending_operations"), what
