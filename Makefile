@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of .venv; PYTEST_ARGS="-k wait -x" goes to pytest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck pytest oldest engine bench lock clean setup
+.PHONY: help demo test lint format typecheck pytest coverage oldest engine bench schema lock clean setup
 
 BIN := .venv/bin
 # Tests with the real engine mostly wait for other processes: two workers are faster than one even on two cores.
@@ -17,9 +17,10 @@ demo: setup ## a stack of models comes up, is changed and taken down, on the bui
 
 test: lint typecheck pytest ## everything that has to pass: lint, format check, types, all the tests
 
-lint: setup ## the linter and the formatter's check
+lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/python -m pulumi_koreai.check stacks/*.yaml
 
 format: setup ## format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only
@@ -29,7 +30,11 @@ typecheck: setup ## mypy, strict
 	@$(BIN)/mypy
 
 # The engine is fetched first, where its progress can be seen: pytest would hide it.
-pytest: engine ## the tests alone, with the coverage of provider/
+pytest: engine ## the tests alone
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+# Apart from the tests, as it slows down each of the many processes that they start.
+coverage: engine ## the tests again, with the coverage of provider/
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
 
 # Its own environment: everything as locked, but the oldest SDK that pyproject.toml allows.
@@ -46,6 +51,9 @@ engine: setup ## the pulumi engine: from the PATH, the installer or built from G
 
 bench: engine ## the measurements
 	@$(BIN)/python tools/bench.py
+
+schema: setup ## the JSON Schema of stack files, for editors
+	@$(BIN)/python -m pulumi_koreai.schema >stacks/schema.json
 
 lock: ## resolve the dependencies anew and pin them in requirements.lock
 	@sh tools/lock.sh

@@ -5,8 +5,9 @@ import pulumi
 from pulumi_koreai import ModelDeployment
 from pulumi_koreai.stackfile import StackFileError, read
 
+config = pulumi.Config("koreai-models")
 try:
-    entries = read(pulumi.Config("koreai-models").get_object("models"))
+    entries = read(config.get_object("models") if config.get("models") else None)
 except StackFileError as error:
     raise pulumi.RunError(str(error)) from None
 

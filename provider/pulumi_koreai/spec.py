@@ -6,13 +6,14 @@ a model at once, each with its path as the user wrote it, what was given and wha
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -46,12 +47,26 @@ def _a_duration(text: str) -> str:
     return text
 
 
-class Timeouts(Declared):
-    """How long an operation may take as a whole, as `45m` or `1h30m`. The engine's `customTimeouts`."""
+# The schema's pattern says what `seconds` takes: at least one digit is not 0.
+Duration = Annotated[
+    str,
+    AfterValidator(_a_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])([0-9]+(\.[0-9]+)?(h|ms|m|s))+$"}),
+]
 
-    create: Annotated[str, AfterValidator(_a_duration)] | None = None
-    update: Annotated[str, AfterValidator(_a_duration)] | None = None
-    delete: Annotated[str, AfterValidator(_a_duration)] | None = None
+
+class Timeouts(Declared):
+    """How long an operation may take as a whole, as `45m` or `1h30m`. The engine's `customTimeouts`.
+
+    Attributes:
+        create: the first deploy, or undeploy.
+        update: a change; with `undeploy-first` the undeploy and the deploy together.
+        delete: the undeploy of an entry that is gone.
+    """
+
+    create: Duration | None = None
+    update: Duration | None = None
+    delete: Duration | None = None
 
     def of(self, operation: Literal["create", "update", "delete"]) -> float | None:
         """The timeout of an operation in seconds, None when none is declared."""
@@ -101,6 +116,17 @@ class FileSpec(ModelSpec):
     depends_on: list[str] | None = None
     protect: bool = False
     timeouts: Timeouts | None = None
+
+
+def written(path: Path) -> str:
+    """A path as faults have it: `hyperParameters.stopSequence[1]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{fit(part)}" for part in path).removeprefix(".")
+
+
+def fit(key: str) -> str:
+    """A user's own word as a message can have it: short, and escaped where a terminal would not show it as it is."""
+    text = key if key.isprintable() else json.dumps(key)[1:-1]
+    return text if len(text) <= _GIVEN_MAX_CHARS else text[: _GIVEN_MAX_CHARS - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -209,7 +235,7 @@ def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling
 def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> Fault:
     loc: Path = details["loc"]
     owner, field = _field_at(kind, loc, spelling)
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+    path = written(loc)
     if details["type"] == "extra_forbidden":
         names = [spelling(name) for name in owner.model_fields]
         key = str(loc[-1])
@@ -275,8 +301,9 @@ def _allowed(field: FieldInfo | None, spelling: Spelling) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # the engine knows no whole numbers: 600 comes back from it as 600.0
-    try:
-        text = json.dumps(value, ensure_ascii=True)
-    except (TypeError, ValueError):
-        text = ascii(value)
+    text = f"a value of type {type(value).__name__}"
+    for shown in (json.dumps, ascii):
+        with suppress(TypeError, ValueError, RecursionError):
+            text = shown(value)
+            break
     return text if len(text) <= _GIVEN_MAX_CHARS else text[: _GIVEN_MAX_CHARS - 1] + "…"

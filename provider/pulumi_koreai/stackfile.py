@@ -6,9 +6,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from .api.errors import KoreaiError
-from .spec import Fault, FileSpec, check, counted, file_spelling
+from .spec import Fault, FileSpec, check, counted, file_spelling, fit
 
 MODELS_KEY: Final = "koreai-models:models"
+
+_ENTRIES_SHOWN: Final = 10
 
 
 class StackFileError(KoreaiError):
@@ -20,7 +22,7 @@ class StackFileError(KoreaiError):
 
     def __init__(self, faults: list[tuple[str, Fault]]) -> None:
         self.faults = faults
-        lines = "".join(f"\n  {name}: {fault}" if name else f"\n  {fault}" for name, fault in faults)
+        lines = "".join(f"\n  {fit(name)}: {fault}" if name else f"\n  {fault}" for name, fault in faults)
         super().__init__(f"{counted(len(faults))} in `{MODELS_KEY}` of the stack's file; nothing was done:{lines}")
 
 
@@ -57,8 +59,8 @@ def _doubles(models: Mapping[str, object]) -> list[tuple[str, Fault]]:
         if not isinstance(model_id, str):
             continue
         if model_id in first:
-            text = f"{model_id} is the model of {first[model_id]!r} too; a model has one deployment, so one entry"
-            faults.append((name, Fault("modelId", text)))
+            twin = f"{fit(model_id)} is the model of '{fit(first[model_id])}' too"
+            faults.append((name, Fault("modelId", f"{twin}; a model has one deployment, so one entry")))
         first.setdefault(model_id, name)
     return faults
 
@@ -75,11 +77,12 @@ def _order(models: Mapping[str, object], faults: list[tuple[str, Fault]]) -> lis
                 graph[name].append(other)
             else:
                 near = get_close_matches(other, list(models), 1)
-                known = f"nearest: {near[0]}" if near else f"entries: {', '.join(models)}"
-                faults.append((name, Fault("dependsOn", f'"{other}" is no entry of this file; {known}')))
+                some = ", ".join(map(fit, list(models)[:_ENTRIES_SHOWN]))
+                known = f"nearest: {fit(near[0])}" if near else f"entries: {some}"
+                faults.append((name, Fault("dependsOn", f'"{fit(other)}" is no entry of this file; {known}')))
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        faults.append((cycle[-1], Fault("dependsOn", f"a cycle: {' → '.join(reversed(cycle))}")))
+        faults.append((cycle[-1], Fault("dependsOn", f"a cycle: {' → '.join(map(fit, reversed(cycle)))}")))
         return []

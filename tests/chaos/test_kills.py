@@ -1,7 +1,7 @@
 """Real processes, ended at random moments: whatever is struck, the README's way back ends as declared.
 
-The seed is printed; `CHAOS_SEED=7` runs the same strikes again (their moments are real time, so what they meet differs a
-little), `CHAOS_ROUNDS=300` more of them. A round takes some ten seconds, nearly all of them the engine's.
+The seed is printed; `CHAOS_SEED=7` runs the same strikes again (their moments are real time, so what they meet differs
+a little), `CHAOS_ROUNDS=300` more of them. A round takes some ten seconds, nearly all of them the engine's.
 """
 
 import contextlib

@@ -27,7 +27,18 @@ from pulumi_koreai.api import wire
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-CORE = ("clock.py", "durations.py", "lifecycle.py", "outlook.py", "spec.py", "stackfile.py")
+CORE = (
+    "adopt.py",
+    "check.py",
+    "clock.py",
+    "durations.py",
+    "lifecycle.py",
+    "outlook.py",
+    "schema.py",
+    "spec.py",
+    "stackfile.py",
+    "yamlfile.py",
+)
 ENGINE = ("pulumi", "dill", "grpc", "google")
 
 
