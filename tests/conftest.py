@@ -6,8 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import engine as engine_tool
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # A script's background run inherits an ignored SIGINT and hands it on to what it starts: no Ctrl-C would work.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -60,7 +60,7 @@ class Stack:
         if faults.returncode:
             return Outcome(self._titled(_fenced(faults.stdout + faults.stderr)), failed=True, changes=False)
         with self._digest.open("w", encoding="utf-8") as digest:
-            code, errors = self._pulumi("preview", "--json", *self._logged(), *options, stdout=digest)
+            code, errors = self._pulumi("preview", "--json", "--show-sames", *self._logged(), *options, stdout=digest)
         try:
             told: dict[str, Any] = json.loads(self._digest.read_text(encoding="utf-8"))
         except ValueError:  # it came to nothing before there was anything to tell: no such stack, no way to the state

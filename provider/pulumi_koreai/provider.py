@@ -24,9 +24,10 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
+from . import memory
 from .api.errors import ConfigError, JobTimeout, KoreaiError
 from .api.settings import Settings
-from .api.wire import UNKNOWN, DeployRequest, Unknown
+from .api.wire import UNKNOWN, Unknown
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
 from .lifecycle import Goal, Lifecycle, Record, State
 from .outlook import interrupted, not_recorded, outlook, timed_out, unfinished
@@ -37,12 +38,7 @@ if TYPE_CHECKING:
 
 Properties = dict[str, object]
 
-RESULTS: Final = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
-"""The outputs that are no arguments."""
-
 _ENGINE_UNKNOWN: Final = EngineUnknown()  # type: ignore[no-untyped-call] # of the SDK
-_ARGUMENTS: Final = tuple(ProgramSpec.model_fields)
-_PARAMETERS: Final = tuple(DeployRequest.model_fields)
 
 
 class _CallClock:
@@ -129,10 +125,9 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         news = _swapped(_news, EngineUnknown, UNKNOWN)
-        changed = [name for name in _ARGUMENTS if _olds.get(name) != news.get(name)]
-        record = _record(_olds)
-        replaces = ["model_id"] if "model_id" in changed else []
-        settled = _settled(_olds, record)
+        changed = memory.differing(_olds, news)
+        record = memory.record(_olds)
+        settled = memory.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
         for line in _what_happens(_id, _olds, news, record):
@@ -141,7 +136,7 @@ class ModelDeploymentProvider(ResourceProvider):
             settled
             and record.state is State.UNDEPLOYED
             and not news.get("deployed", True)
-            and set(changed) <= set(_PARAMETERS)
+            and {path.partition(".")[0] for path in changed} <= set(memory.PARAMETERS)
         ):
             # Nothing runs and nothing will: the outputs keep the parameters of the last deploy that was sent, so only
             # a comparison of the inputs, which the engine makes where it is told nothing, tells a new change from one
@@ -151,29 +146,29 @@ class ModelDeploymentProvider(ResourceProvider):
         # told that they differ.
         return DetailedDiff(
             changes=None if settled else True,
-            replaces=replaces,
+            replaces=["model_id"] if "model_id" in changed else [],
             delete_before_replace=False,
-            detailed=_detailed(_olds, news, changed) or {"state": Kind.UPDATE},
+            detailed={path: _kind(path, *values) for path, values in changed.items()} or {"state": Kind.UPDATE},
             input_diff=bool(changed),
         )
 
     def create(self, props: Properties) -> CreateResult:
         spec = _spec(props)
         lifecycle = _lifecycle(spec.model_id, None)
-        self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
-        return CreateResult(spec.model_id, _outputs(spec, lifecycle.record))
+        record = self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
+        return CreateResult(spec.model_id, memory.outputs(spec, record))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         spec = _spec(_news)
-        lifecycle = _lifecycle(_id, _record(_olds))
-        self._reach(lifecycle, spec, spec.goal(adopt=not _olds.get("adopt")), "update")
-        return UpdateResult(_outputs(spec, lifecycle.record))
+        lifecycle = _lifecycle(_id, memory.record(_olds))
+        record = self._reach(lifecycle, spec, spec.goal(adopt=not _olds.get("adopt")), "update")
+        return UpdateResult(memory.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
         if _id in _platform.declared:
             current_call().note(f"{_id} is another resource of this stack now, so it is not undeployed.")
             return
-        lifecycle = _lifecycle(_id, _record(_props))
+        lifecycle = _lifecycle(_id, memory.record(_props))
         timeouts = Timeouts.model_validate(_props.get("custom_timeouts") or {})
         try:
             lifecycle.retire(_timeout(timeouts, "delete"))
@@ -184,16 +179,16 @@ class ModelDeploymentProvider(ResourceProvider):
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        record = _record(props)
+        record = memory.record(props)
         lifecycle = _lifecycle(id_, record)
         lifecycle.refresh()
         now = lifecycle.record or record
-        outputs = {**props, **_results(now)}
+        outputs = {**props, **memory.results(now)}
         # What the outputs say is what the next diff shall compare with, except where nothing runs and they say what
         # ran last.
         inert = now.state is State.UNDEPLOYED and not props.get("deployed", True)
-        inputs = None if inert else {name: props[name] for name in _ARGUMENTS if name in props}
-        if not _settled(props, now):
+        inputs = None if inert else {name: props[name] for name in memory.ARGUMENTS if name in props}
+        if not memory.settled(props, now):
             if current_call().hosted:
                 raise PartialFailure(id_, outputs, [unfinished(id_, now)], inputs=inputs)
             current_call().note(unfinished(id_, now))
@@ -201,7 +196,7 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def _reach(
         self, lifecycle: Lifecycle, spec: ProgramSpec, goal: Goal, operation: Literal["create", "update"]
-    ) -> None:
+    ) -> Record:
         before = lifecycle.record
         try:
             lifecycle.reach(goal, _timeout(spec.custom_timeouts, operation))
@@ -225,12 +220,9 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
             if not hosted:
                 reason += f"\n{not_recorded(spec.model_id, now, operation)}"
-            raise PartialFailure(spec.model_id, _outputs(spec, now), [reason]) from error
-
-
-def _settled(outputs: Mapping[str, object], record: Record) -> bool:
-    """Whether what is recorded of the platform is what these outputs declare."""
-    return record.state is (State.DEPLOYED if outputs.get("deployed", True) else State.UNDEPLOYED)
+            raise PartialFailure(spec.model_id, memory.outputs(spec, now), [reason]) from error
+        assert lifecycle.record is not None
+        return lifecycle.record
 
 
 def _lifecycle(model_id: str, record: Record | None) -> Lifecycle:
@@ -249,54 +241,13 @@ def _timeout(timeouts: Timeouts | None, operation: Literal["create", "update", "
 
 
 def _spec(properties: Mapping[str, object]) -> ProgramSpec:
-    return ProgramSpec.model_validate({name: properties[name] for name in _ARGUMENTS if name in properties})
-
-
-def _record(outputs: Mapping[str, object]) -> Record:
-    """What the state's outputs say of the platform."""
-    parameters = {name: outputs[name] for name in _PARAMETERS if outputs.get(name) is not None}
-    try:
-        request = DeployRequest.model_validate(parameters)
-    except ValidationError:
-        # Written by another version with other rules: it equals nothing that can be declared now, and breaks nothing.
-        request = DeployRequest.model_construct(**parameters)  # type: ignore[arg-type]
-    seconds = outputs.get("last_job_seconds")
-    state = outputs.get("state")
-    return Record(
-        State(state) if isinstance(state, str) and state in list(State) else State.FAILED,
-        request,
-        str(outputs.get("dock_status_id") or ""),
-        str(outputs.get("last_action") or ""),
-        str(outputs.get("last_status") or ""),
-        float(seconds) if isinstance(seconds, (int, float)) else 0.0,
-    )
-
-
-def _results(record: Record) -> Properties:
-    # Never None: a property that is missing from the state shows up as unknown in every preview.
-    return {
-        "state": record.state.value,
-        "dock_status_id": record.job_id,
-        "last_action": record.last_action,
-        "last_status": record.last_status,
-        "last_job_seconds": record.last_job_seconds,
-    }
-
-
-def _outputs(spec: ProgramSpec, record: Record | None) -> Properties:
-    """Every argument and the results; the parameters are those of the last deploy that was sent or taken over."""
-    assert record is not None
-    outputs = spec.plain()
-    if record.request is not None:
-        outputs = {name: value for name, value in outputs.items() if name not in _PARAMETERS}
-        outputs |= record.request.plain()
-    return outputs | _results(record)
+    return ProgramSpec.model_validate({name: properties[name] for name in memory.ARGUMENTS if name in properties})
 
 
 def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, object], record: Record) -> list[str]:
-    settled = _settled(olds, record)
+    settled = memory.settled(olds, record)
     why = [] if settled else [unfinished(model_id, record)]
-    if any(_holds_unknown(news.get(name)) for name in _ARGUMENTS if name != "model_id"):
+    if any(_holds_unknown(news.get(name)) for name in memory.ARGUMENTS if name != "model_id"):
         return why  # what will be is not known either: it may even equal what runs
     try:
         spec = _spec(news)
@@ -315,24 +266,10 @@ def _holds_unknown(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
-def _detailed(olds: Mapping[str, object], news: Mapping[str, object], changed: list[str]) -> dict[str, Kind]:
-    """Which properties differ, by the paths that the user knows."""
-    details: dict[str, Kind] = {}
-    for name in changed:
-        details |= _differences(name, olds.get(name), news.get(name))
-    if "model_id" in details:
-        details["model_id"] = Kind.UPDATE_REPLACE
-    return details
-
-
-def _differences(path: str, old: object, new: object) -> dict[str, Kind]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        details: dict[str, Kind] = {}
-        for key in {**old, **new}:
-            if old.get(key) != new.get(key):
-                details |= _differences(f"{path}.{key}", old.get(key), new.get(key))
-        return details
-    return {path: Kind.ADD if old is None else Kind.DELETE if new is None else Kind.UPDATE}
+def _kind(path: str, old: object, new: object) -> Kind:
+    if path == "model_id":
+        return Kind.UPDATE_REPLACE
+    return Kind.ADD if old is None else Kind.DELETE if new is None else Kind.UPDATE
 
 
 def _swapped(value: Properties, find: type, put: object) -> Properties:

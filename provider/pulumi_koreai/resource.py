@@ -9,7 +9,8 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from .api.wire import UNKNOWN
-from .provider import RESULTS, ModelDeploymentProvider
+from .memory import RESULTS
+from .provider import ModelDeploymentProvider
 from .spec import Fault, ProgramSpec, check, counted, python_spelling
 
 

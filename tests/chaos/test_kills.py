@@ -140,10 +140,12 @@ class Round:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        hosts: set[int] = set()
         with output, contextlib.suppress(ProcessLookupError):
-            hosts = _wait_for(lambda: _hosts_below(run.pid) or run.poll() is not None, 30) and _hosts_below(run.pid)
+            _wait_for(lambda: _hosts_below(run.pid) or run.poll() is not None, 30)
+            hosts |= set(_hosts_below(run.pid))
             time.sleep(after)
-            hosts = hosts or _hosts_below(run.pid)
+            hosts |= set(_hosts_below(run.pid))
             if victim == "platform":
                 self.platform.kill()
                 time.sleep(away)

@@ -19,6 +19,7 @@ from pulumi_koreai import (
     ModelDeployment,
     OptimizationInfo,
     ScalingParameters,
+    memory,
     provider,
     resource,
     spec,
@@ -33,6 +34,7 @@ CORE = (
     "clock.py",
     "durations.py",
     "lifecycle.py",
+    "memory.py",
     "outlook.py",
     "schema.py",
     "spec.py",
@@ -166,7 +168,7 @@ def test_the_typed_arguments_have_the_keys_of_the_models_behind_them(typed: Any,
 
 def test_the_resource_declares_every_argument_and_every_result_as_an_output() -> None:
     annotated: dict[str, object] = inspect.get_annotations(ModelDeployment)
-    assert set(annotated) == {*spec.ProgramSpec.model_fields, *provider.RESULTS}
+    assert set(annotated) == {*spec.ProgramSpec.model_fields, *memory.RESULTS}
     assert {str(get_origin(output)) for output in annotated.values()} == {str(pulumi.Output)}
 
 

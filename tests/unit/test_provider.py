@@ -31,7 +31,8 @@ from pulumi_koreai.api.errors import (
 from pulumi_koreai.api.settings import API_KEY_ENV, HOST_ENV
 from pulumi_koreai.host import Call, Cancelled, DetailedDiff, Kind, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
-from pulumi_koreai.provider import RESULTS, ModelDeploymentProvider
+from pulumi_koreai.memory import RESULTS
+from pulumi_koreai.provider import ModelDeploymentProvider
 from pulumi_koreai.spec import ProgramSpec
 from tests.unit.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, rate_limited, takes
 

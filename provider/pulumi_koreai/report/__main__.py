@@ -1,0 +1,119 @@
+"""`python -m pulumi_koreai.report`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from . import gantt
+from .preview import Preview
+from .reading import Digest, ReadingError, read
+from .run import Report
+from .words import Kind
+
+FINE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 3
+
+MAX_CHARS: Final = 60_000
+"""Of a report: GitHub's limit for a comment is 65,536, and what puts it there may add words of its own."""
+_LEAST_MAX_CHARS: Final = 20_000
+
+_EPILOG: Final = f"""\
+exit status:
+  {FINE}  the report is written
+  {FAILED}  it is written; the preview or the run that it is about has failed
+  {USAGE}  there is nothing to report on, or the command line is wrong
+  {REFUSED}  it is written; the preview has what --fail-on names
+
+--fail-on:
+  undeploy  a model is undeployed, and not deployed again
+  replace   a model is replaced by another
+  cut-off   callers are cut off, for a while or for good
+  warning   the report has a warning
+  change    anything changes
+"""
+
+
+def _has(preview: Preview, what: str) -> bool:
+    def any_is(*kinds: Kind) -> bool:
+        return any(change.kind in kinds for change in preview.changing)
+
+    match what:
+        case "undeploy":
+            return any_is(Kind.UNDEPLOYED)
+        case "replace":
+            return any_is(Kind.REPLACED)
+        case "cut-off":
+            return any(change.cuts_off for change in preview.changing)
+        case "warning":
+            return bool(preview.warnings)
+        case _:
+            return bool(preview.changing)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pulumi_koreai.report",
+        description="Say in Markdown what a preview, or a run that has ended, means to the models and their callers.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="what `pulumi preview --json` or `pulumi up --json` printed, or `--event-log` wrote; -: stdin (default)",
+    )
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        choices=["undeploy", "replace", "cut-off", "warning", "change"],
+        help="see below; may be given more than once",
+    )
+    parser.add_argument("--gantt", type=Path, metavar="FILE.svg", help="draw when each job of the run ran")
+    parser.add_argument(
+        "--max-chars",
+        type=_max_chars,
+        default=MAX_CHARS,
+        metavar="N",
+        help=f"of the report; {_LEAST_MAX_CHARS} or more (%(default)s)",
+    )
+    return parser
+
+
+def _max_chars(text: str) -> int:
+    number = int(text)
+    if number < _LEAST_MAX_CHARS:
+        raise argparse.ArgumentTypeError(f"{number} given; allowed: {_LEAST_MAX_CHARS} or more")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Returns the exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
+        told = read(text)
+    except (OSError, UnicodeDecodeError, ReadingError) as error:
+        print(f"error: {given.file}: {error}", file=sys.stderr)  # noqa: T201
+        return USAGE
+    if isinstance(told, Digest):
+        preview = Preview.of(told)
+        sys.stdout.write(preview.markdown(given.max_chars))
+        if preview.errors:
+            return FAILED
+        return REFUSED if any(_has(preview, what) for what in given.fail_on) else FINE
+    report = Report.of(told)
+    sys.stdout.write(report.markdown(given.max_chars))
+    if given.gantt:
+        given.gantt.write_text(gantt.svg(report.bars()), encoding="utf-8")
+    return FAILED if report.failed else FINE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""The report on a run: what came of it for each model, how long its jobs took, and what failed with which reason."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from ..durations import seconds, spoken
+from ..lifecycle import State
+from . import gantt, markdown
+from .gantt import Bar
+from .reading import Operation, Run
+
+_PROGRESS: Final = re.compile(
+    r"(?P<action>deploy|undeploy)ing, job (?P<job>[^\s,]+)(?:, [^,]+)*?"
+    r"(?:, (?P<elapsed>(?:\d+[hms]){1,2}))?(?:, about .*)?"
+)
+"""A line of progress, as `lifecycle` has it."""
+_COUNT_OF_ERRORS: Final = re.compile(r"^\d+ errors? occurred:\s*\* ")
+_ROWS_SHOWN: Final = 20
+_NOTES_MAX_CHARS: Final = 300
+_ROLES: Final = {"create-replacement": "the new model: ", "delete-replaced": "the old model: "}
+
+Outcome = Literal["failed", "not finished", "done", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A dock job, as far as the run shows it.
+
+    Attributes:
+        action: `deploy` or `undeploy`.
+        id: `ds-…`, "" when it was not told.
+        begun: seconds since 1970.
+        ended: likewise, to within a few seconds where another job came after it.
+        seconds: how long it took; exact where the provider has watched it, for a model's last job.
+    """
+
+    action: str
+    id: str
+    begun: int
+    ended: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of one operation on a model.
+
+    Attributes:
+        name: the entry's name.
+        outcome: how it ended.
+        what: what was done or recorded, in a few words.
+        jobs: its dock jobs.
+        reason: why it failed, in the words of the error; "" otherwise.
+        begun: seconds since 1970.
+        ended: seconds since 1970; the stream's end where it had not ended.
+    """
+
+    name: str
+    outcome: Outcome
+    what: str
+    jobs: tuple[Job, ...]
+    reason: str
+    begun: int
+    ended: int
+
+    @classmethod
+    def of(cls, operation: Operation, last: int) -> "Told":
+        """Work out what an operation's events mean.
+
+        Args:
+            operation: the operation, on a model.
+            last: the stream's last second.
+        """
+        ended = last if operation.ended is None else operation.ended
+        outputs = operation.step.new.outputs if operation.step.new else {}
+        goes_on = operation.failed and outputs.get("state") in (State.DEPLOYING, State.UNDEPLOYING)
+        outcome: Outcome = "done"
+        if operation.step.op == "same":
+            outcome = "unchanged"
+        elif operation.ended is None or goes_on:
+            outcome = "not finished"
+        elif operation.failed:
+            outcome = "failed"
+        jobs = tuple(_jobs(operation, ended))
+        what = _what(operation, jobs, outcome)
+        return cls(operation.step.name, outcome, what, jobs, _reason(operation), operation.begun, ended)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run comes to.
+
+    Attributes:
+        run: what was read of it.
+        models: what came of each operation on a model.
+        others: how many resources that are no models had which operation.
+    """
+
+    run: Run
+    models: list[Told]
+    others: Counter[str]
+
+    @classmethod
+    def of(cls, run: Run) -> "Report":
+        """Work out what the events mean."""
+        # A replacement is told of in its halves; the whole of it is none of the engine's work.
+        real = [operation for operation in run.operations if operation.step.op != "replace"]
+        models = [Told.of(operation, run.last) for operation in real if operation.step.is_model]
+        foreign = [one.step for one in real if not one.step.is_model and not one.step.is_the_engine_s]
+        return cls(run, models, Counter(step.op for step in foreign))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run is not what was wanted of it."""
+        return bool(self.run.errors) or not self.run.complete or any(told.reason for told in self.models)
+
+    @property
+    def worked_on(self) -> list[Told]:
+        return [told for told in self.models if told.outcome != "unchanged"]
+
+    @property
+    def not_begun(self) -> list[str]:
+        """The models of the stack's file that the run never came to."""
+        seen = {told.name for told in self.models}
+        return [name for name in self.run.declared if name not in seen] if self.failed else []
+
+    def markdown(self, max_chars: int) -> str:
+        """The report, the summary first; what finds no room is counted in it."""
+        blocks = [self._summary(), *self._failures(max_chars // 3)]
+        after: list[str] = []
+        unchanged = [told.name for told in self.models if told.outcome == "unchanged"]
+        if unchanged:
+            after.append(f"{markdown.counted(len(unchanged), 'model')} unchanged: {markdown.names(unchanged)}.")
+        if self.not_begun:
+            after.append(
+                f"{markdown.counted(len(self.not_begun), 'model')} not begun: {markdown.names(self.not_begun)}."
+            )
+        if self.others:
+            told = markdown.listed([f"{count} {markdown.prose(op)}" for op, count in sorted(self.others.items())])
+            after.append(f"Resources of other kinds, not described here: {told}.")
+        if bars := self.bars():
+            after.append(markdown.folded("When each job ran", gantt.mermaid(bars)))
+        room = max_chars - sum(len(block) + 2 for block in blocks + after)
+        return "\n\n".join([*blocks, *self._table(room), *after]) + "\n"
+
+    def bars(self) -> list[Bar]:
+        """The jobs, for a picture; one for the whole operation where no job was told of."""
+        found = []
+        for told in self.worked_on:
+            ill = told.outcome in ("failed", "not finished")
+            for index, job in enumerate(told.jobs):
+                failed = ill and index == len(told.jobs) - 1
+                found.append(Bar(told.name, "failed" if failed else _kind_of(job), job.action, job.begun, job.ended))
+        return found
+
+    def _summary(self) -> str:
+        counts = Counter(told.outcome for told in self.worked_on)
+        took = spoken(self.run.last - self.run.first)
+        parts = [f"{counts[outcome]} {outcome}" for outcome in ("failed", "not finished", "done") if counts[outcome]]
+        if self.not_begun:
+            parts.append(f"{len(self.not_begun)} not begun")
+        told = f": {', '.join(parts)}" if parts else "; no model was worked on"
+        if not self.run.complete:
+            return f"**The run broke off after {took}{told}.**"
+        return f"**The run {'failed' if self.failed else 'ended well'} after {took}{told}.**"
+
+    def _failures(self, room: int) -> Iterator[str]:
+        failures = [
+            f"{markdown.code(told.name)} {told.outcome}:\n\n{markdown.fenced(told.reason)}"
+            for told in self.models
+            if told.reason
+        ]
+        if not failures:
+            failures = [markdown.fenced(line.text) for line in self.run.errors]
+        shown = markdown.fitting(failures, room)
+        yield from shown
+        if len(shown) < len(failures):
+            yield f"Left out here, for want of room: the reasons of {len(failures) - len(shown)} more."
+
+    def _table(self, room: int) -> Iterator[str]:
+        order: dict[Outcome, int] = {"failed": 0, "not finished": 1, "done": 2, "unchanged": 3}
+        header = ["", "model", "what was done", "jobs", "time"]
+        head = markdown.table(header, [])
+        rows = [_row(told) for told in sorted(self.worked_on, key=lambda told: (order[told.outcome], told.name))]
+        lines = [markdown.table(header, [row]).splitlines()[-1] for row in rows]
+        kept = markdown.fitting(lines, room - 2 * len(head) - 400)
+        if kept:
+            yield "\n".join([head, *kept[:_ROWS_SHOWN]])
+        if rest := kept[_ROWS_SHOWN:]:
+            yield markdown.folded(markdown.counted(len(rest), "more model"), "\n".join([head, *rest]))
+        if len(kept) < len(lines):
+            yield f"Left out here, for want of room: {markdown.counted(len(lines) - len(kept), 'more model')}."
+
+
+def _row(told: Told) -> Sequence[str]:
+    mark = {"failed": "✗", "not finished": "…", "done": "✓", "unchanged": ""}[told.outcome]
+    jobs = "<br>".join(
+        f"{job.action} {markdown.code(job.id) if job.id else ''} {spoken(job.seconds)}".replace("  ", " ")
+        for job in told.jobs
+    )
+    outcome = f"{mark} {told.outcome}".replace(" ", "\N{NO-BREAK SPACE}")
+    return [outcome, markdown.code(told.name), markdown.prose(told.what), jobs, spoken(told.ended - told.begun)]
+
+
+def _kind_of(job: Job) -> Literal["deploy", "undeploy"]:
+    return "undeploy" if job.action == "undeploy" else "deploy"
+
+
+def _jobs(operation: Operation, ended: int) -> list[Job]:
+    """The jobs that the lines of progress tell of, and the last one that was recorded, where no line came of it."""
+    jobs: list[Job] = []
+    under_way = False
+    for second, line in operation.lines:
+        found = _PROGRESS.fullmatch(line.text)
+        if under_way and (found is None or found["job"] != jobs[-1].id):
+            jobs[-1] = _until(jobs[-1], second)  # what comes next is told of, so this one has ended
+            under_way = False
+        if found and not under_way:
+            elapsed = _elapsed(found["elapsed"])
+            # Of a job that an earlier run began, no line says how long it has been going on.
+            begun = operation.begun if elapsed is None else max(second - elapsed, operation.begun)
+            jobs.append(_until(Job(found["action"], found["job"], begun, begun, 0), ended))
+            under_way = True
+    outputs = operation.step.new.outputs if operation.step.new else {}
+    olds = operation.step.old.outputs if operation.step.old else {}
+    last, took = outputs.get("dock_status_id"), outputs.get("last_job_seconds")
+    exact = float(took) if isinstance(took, (int, float)) else 0.0
+    if isinstance(last, str) and last and last != olds.get("dock_status_id") and last not in {job.id for job in jobs}:
+        action = "undeploy" if outputs.get("last_action") == "UNDEPLOY" else "deploy"
+        begun = max(operation.begun, ended - round(exact)) if exact else operation.begun
+        jobs.append(_until(Job(action, last, begun, begun, 0), ended))
+    return [replace(job, seconds=exact) if job.id == last and exact else job for job in jobs]
+
+
+def _until(job: Job, ended: int) -> Job:
+    return replace(job, ended=ended, seconds=ended - job.begun)
+
+
+def _elapsed(text: str | None) -> int | None:
+    """The seconds of a job's age as `durations.spoken` has it."""
+    if text is None:
+        return None
+    return 0 if text == "0s" else round(seconds(text))
+
+
+def _what(operation: Operation, jobs: Sequence[Job], outcome: Outcome) -> str:
+    done = [f"{job.action}ed" for job in jobs]
+    if outcome == "done" and not jobs:
+        notes = " ".join(line.text for _, line in operation.lines if not line.ephemeral and line.severity == "info")
+        return notes[:_NOTES_MAX_CHARS] or "nothing was sent"
+    if outcome in ("failed", "not finished"):
+        done = [*done[:-1], f"{jobs[-1].action} {outcome}"] if jobs else ["no job was seen"]
+    return _ROLES.get(operation.step.op, "") + ", then ".join(done)
+
+
+def _reason(operation: Operation) -> str:
+    if not operation.failed:
+        return ""
+    if operation.step.new and operation.step.new.init_errors:
+        return "\n".join(operation.step.new.init_errors)
+    errors = [line.text for _, line in operation.lines if line.severity == "error"]
+    return "\n".join(_COUNT_OF_ERRORS.sub("", text) for text in errors)

@@ -1,0 +1,310 @@
+"""What happens to each model, in the platform's terms. The rules are the lifecycle's, the sentences the outlook's."""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from pydantic import ValidationError
+
+from .. import memory
+from ..api.wire import UNKNOWN, DeployRequest, Unknown
+from ..lifecycle import Goal, Record, State, Step, steps_ahead
+from ..outlook import outlook, unfinished
+from ..spec import ProgramSpec, file_spelling
+from .reading import SECRET, UNKNOWN_VALUE, Properties
+from .reading import Step as EngineStep
+
+_IT: Final = "the model"
+_THE_OLD_ONE: Final = "the present model"
+_UNSEEN: Final = "what is declared must be what runs: the platform has no call that could tell."
+
+
+class Kind(Enum):
+    """What happens to a model, the gravest first; the value is the word for it."""
+
+    UNDEPLOYED = "undeployed"
+    REPLACED = "replaced"
+    REDEPLOYED = "redeployed"
+    OPEN = "decided in the run"
+    DEPLOYED = "deployed"
+    RESUMED = "resumed"
+    TAKEN_OVER = "taken over"
+    RECORDED = "only recorded"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What one model's replicas run on.
+
+    Attributes:
+        device_type: "" where it is not known yet, or secret.
+        low: the fewest replicas; None where they are left to the platform, or not known yet.
+        high: the most, likewise.
+    """
+
+    device_type: str
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A parameter that changes.
+
+    Attributes:
+        path: its name in the stack's file, such as `hyperParameters.temperature`.
+        old: None where there was none; `SECRET` and `UNKNOWN_VALUE` stand for what can't be shown.
+        new: likewise.
+    """
+
+    path: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a run would do to one model; `kind` is None where it stays as it is.
+
+    Attributes:
+        name: the entry's name.
+        kind: what happens to it.
+        words: the same in sentences, which may hold text of the platform's.
+        differences: the parameters that change; none of a model that is new.
+        cuts_off: whether those who call it are cut off, for a while or for good.
+        cut_seconds: for how long the last deploy took, where they are cut off until the next; 0 when not known.
+        before: what it runs on now, as far as is recorded; None when it does not run.
+        after: what it will run on.
+        unprotected: whether the engine would no longer refuse to delete it.
+    """
+
+    name: str
+    kind: Kind | None
+    words: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    cuts_off: bool = False
+    cut_seconds: float = 0.0
+    before: Hardware | None = None
+    after: Hardware | None = None
+    unprotected: bool = False
+
+
+def changes(steps: Iterable[EngineStep]) -> list[Change]:
+    """What the engine's steps mean to the models that they are about, the gravest first, each kind by name."""
+    models = [step for step in steps if step.is_model]
+    deleted = {step.old.outputs.get("model_id") for step in models if step.op == "delete" and step.old}
+    renamed = deleted & {step.new.inputs.get("model_id") for step in models if step.op == "create" and step.new}
+    order = {kind: index for index, kind in enumerate(Kind)}
+    found = (_change(step, renamed) for step in models)
+    return sorted(found, key=lambda change: (order[change.kind] if change.kind else len(order), change.name))
+
+
+def _change(step: EngineStep, renamed: Set[object]) -> Change:
+    old = step.old.outputs if step.old else {}
+    record = memory.record(_for_the_rules(old)) if step.old else None
+    before = _hardware(record.request) if record and record.state in (State.DEPLOYED, State.DEPLOYING) else None
+    if step.new is None and record is not None:
+        if old.get("model_id") in renamed:
+            words = ("its entry has another name now, so the model is not undeployed.",)
+            return Change(step.name, Kind.RECORDED, words, before=before)
+        return _retired(step.name, record, before)
+    unprotected = step.old is not None and step.new is not None and step.old.protect and not step.new.protect
+    if step.op == "same":
+        return Change(step.name, None, before=before, after=before, unprotected=unprotected)
+    news = step.new.inputs if step.new else {}
+    return replace(_declared(step, record, before, news, renamed), unprotected=unprotected)
+
+
+def _retired(name: str, record: Record, before: Hardware | None) -> Change:
+    goal = Goal(None)
+    steps = steps_ahead(record, goal)
+    words = outlook(_IT, _IT, record, goal) or [f"{_IT} is undeployed already; nothing is sent."]
+    cuts_off = Step.UNDEPLOY in steps
+    kind = Kind.UNDEPLOYED if cuts_off else Kind.RESUMED if steps else Kind.RECORDED
+    return Change(name, kind, ("its entry is gone.", *words), cuts_off=cuts_off, before=before)
+
+
+def _declared(
+    step: EngineStep, record: Record | None, before: Hardware | None, news: Properties, renamed: Set[object]
+) -> Change:
+    differences = tuple(_differences(step, record, news))
+    try:
+        spec = _spec(step, news)
+    except ValidationError:
+        spec = None  # of another version, with other rules
+    if spec is None or _undecided(record, spec):
+        said = [f"what is declared is known only in the run, so what happens to {_IT} is too."]
+        return Change(step.name, Kind.OPEN, tuple(said), differences, before=before, after=_hardware_of(spec))
+    after = _hardware_of(spec)
+    if record is None:
+        kind, said = _new(spec, renamed)
+        cuts_off = kind is Kind.UNDEPLOYED
+        return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
+    old = step.old.outputs if step.old else {}
+    if step.op == "replace" or spec.model_id != old.get("model_id"):
+        said = outlook(_THE_OLD_ONE, UNKNOWN, record, spec.goal(adopt=True))  # the ids are among what changes
+        cuts_off = Step.UNDEPLOY in steps_ahead(record, Goal(None))
+        return Change(step.name, Kind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
+    goal = spec.goal(adopt=not old.get("adopt"))
+    steps = steps_ahead(record, goal)
+    timeless = replace(record, last_job_seconds=0.0)  # told apart: models that differ in nothing else are one row
+    why = [] if memory.settled(old, record) else [unfinished(_IT, record)]
+    said = outlook(_IT, _IT, timeless, goal)
+    if said[:1] != why:
+        said = why + said
+    kind = _kind(record, [one for one in steps if one is not Step.RESUME], resumed=Step.RESUME in steps)
+    cuts_off = Step.UNDEPLOY in steps
+    back = cuts_off and Step.DEPLOY in steps
+    seconds = (
+        record.last_job_seconds if back and (record.last_action, record.last_status) == ("DEPLOY", "SUCCESS") else 0
+    )
+    if kind is Kind.TAKEN_OVER:
+        said.append(_UNSEEN)
+    return Change(step.name, kind, tuple(said) or ("nothing is sent.",), differences, cuts_off, seconds, before, after)
+
+
+def _new(spec: ProgramSpec, renamed: Set[object]) -> tuple[Kind, list[str]]:
+    """What happens to a model that the stack does not know under this name."""
+    (step,) = steps_ahead(None, spec.goal(adopt=True))
+    match step:
+        case Step.TAKE_OVER:
+            return Kind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
+        case Step.UNDEPLOY:
+            return Kind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
+        case _ if spec.model_id in renamed:
+            words = f"{_IT} is deployed over the running deployment, as its entry has another name now."
+            return Kind.REDEPLOYED, [words]
+        case _:
+            return Kind.DEPLOYED, [f"{_IT} is deployed."]
+
+
+def _kind(record: Record, steps: list[Step], *, resumed: bool) -> Kind:
+    match steps:
+        case []:
+            return Kind.RESUMED if resumed else Kind.RECORDED
+        case [Step.TAKE_OVER]:
+            return Kind.TAKEN_OVER
+        case [Step.UNDEPLOY]:
+            return Kind.UNDEPLOYED
+        case [Step.DEPLOY] if record.state is not State.DEPLOYED:
+            return Kind.DEPLOYED
+        case _:
+            return Kind.REDEPLOYED
+
+
+def _undecided(record: Record | None, spec: ProgramSpec) -> bool:
+    """Whether it takes a value that is not known yet to tell what happens."""
+    declared = spec.plain()
+    deciding = ["deployed", "adopt", "update_strategy"]
+    if record is not None and declared["deployed"] is True:
+        deciding += memory.PARAMETERS
+    return any(isinstance(leaf, _Later) for name in deciding for leaf in _leaves(declared.get(name)))
+
+
+class _Later(Unknown):
+    """A value that the engine does not know yet."""
+
+
+def _for_the_rules(properties: Properties) -> Properties:
+    """Recorded properties with `UNKNOWN` for each secret, which passes for any value."""
+    return {key: _swapped(value, {SECRET: UNKNOWN}) for key, value in properties.items()}
+
+
+def _spec(step: EngineStep, news: Properties) -> ProgramSpec:
+    """What is declared. A secret that has not changed equals the recorded one, one that has equals nothing.
+
+    Raises:
+        ValidationError: it breaks the rules of this version.
+    """
+    differing = {path.partition(".")[0].partition("[")[0] for path in step.detailed_diff or {}}
+    return ProgramSpec.model_validate(
+        {
+            name: _swapped(news[name], {SECRET: Unknown() if name in differing else UNKNOWN, UNKNOWN_VALUE: _Later()})
+            for name in memory.ARGUMENTS
+            if name in news
+        }
+    )
+
+
+def _swapped(value: object, put: Mapping[str, object]) -> object:
+    match value:
+        case dict():
+            return {key: _swapped(inner, put) for key, inner in value.items()}
+        case list():
+            return [_swapped(inner, put) for inner in value]
+        case str():
+            return put.get(value, value)
+        case _:
+            return value
+
+
+def _leaves(value: object) -> Iterator[object]:
+    match value:
+        case dict():
+            for inner in value.values():
+                yield from _leaves(inner)
+        case list():
+            for inner in value:
+                yield from _leaves(inner)
+        case _:
+            yield value
+
+
+def _hardware_of(spec: ProgramSpec | None) -> Hardware | None:
+    return _hardware(spec) if spec is not None and spec.deployed is True else None
+
+
+def _hardware(request: DeployRequest | None) -> Hardware | None:
+    if request is None:  # nothing is known to have been sent
+        return None
+    # Of another version's state, the parts may be plain dictionaries, or anything.
+    scaling = request.scaling_parameters
+    low, high = getattr(scaling, "min_replicas", None), getattr(scaling, "max_replicas", None)
+    device = getattr(request, "device_type", "")
+    return Hardware(
+        device if isinstance(device, str) else "",
+        low if isinstance(low, int) else None,
+        high if isinstance(high, int) else None,
+    )
+
+
+_FILE_NAMES: Final = {"custom_timeouts": "timeouts"}
+
+
+def _path_in_the_file(path: str) -> str:
+    first, dot, rest = path.partition(".")
+    return f"{_FILE_NAMES.get(first) or file_spelling(first)}{dot}{'.'.join(map(file_spelling, rest.split('.')))}"
+
+
+def _differences(step: EngineStep, record: Record | None, news: Properties) -> Iterator[Difference]:
+    """The parameters that change, in the order of the stack's file's reference."""
+    if step.old is None or record is None:
+        return
+    olds = step.old.outputs
+    if record.state is State.UNDEPLOYED and memory.settled(olds, record) and not news.get("deployed", True):
+        olds = {**olds, **step.old.inputs}  # nothing runs: the outputs keep the parameters of what ran last
+    paths_found = dict.fromkeys(memory.differing(olds, news))
+    for path in step.detailed_diff or {}:  # a secret that changes looks like one that does not
+        plain = path.partition("[")[0]
+        if any(value == SECRET for value in _leaves(_at(news, plain))):
+            paths_found[plain] = None
+    for path in sorted(paths_found, key=lambda path: memory.ARGUMENTS.index(path.partition(".")[0])):
+        yield from _leaf_differences(path, _at(olds, path), _at(news, path))
+
+
+def _leaf_differences(path: str, old: object, new: object) -> Iterator[Difference]:
+    """A group of parameters that comes or goes as a whole is told of by each of them."""
+    if isinstance(old or new, dict):
+        olds, news = old if isinstance(old, dict) else {}, new if isinstance(new, dict) else {}
+        for key in {**olds, **news}:
+            yield from _leaf_differences(f"{path}.{key}", olds.get(key), news.get(key))
+    else:
+        yield Difference(_path_in_the_file(path), old, new)
+
+
+def _at(properties: Mapping[str, object], path: str) -> object:
+    found: object = properties
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
