@@ -26,6 +26,10 @@ FAILED: Final = 1
 DRIFT: Final = 3
 """`drift` found a stack that is not as declared. 2 is argparse's."""
 
+COMMENT_MAX_CHARS: Final = 60_000
+"""A forge takes some 65,000. All stacks share a comment; a report is no shorter than the least that it can be made."""
+REPORT_LEAST_MAX_CHARS: Final = 20_000
+
 REFUSED: Final = 3
 """Of `python -m pulumi_koreai.report`: there is what `--fail-on` names."""
 
@@ -54,8 +58,8 @@ class Stack:
         self._digest = scratch / f"{name}.preview.json"
         self._events = scratch / f"{name}.events.jsonl"
 
-    def preview(self, *options: str, fail_on: Sequence[str] = ()) -> Outcome:
-        """What `up` would do. Sends nothing."""
+    def preview(self, *options: str, fail_on: Sequence[str] = (), max_chars: int = COMMENT_MAX_CHARS) -> Outcome:
+        """What `up` would do, in a report of at most so many characters. Sends nothing."""
         faults = self._tool("check", f"stacks/Pulumi.{self.name}.yaml")
         if faults.returncode:
             return Outcome(self._titled(_fenced(faults.stdout + faults.stderr)), failed=True, changes=False)
@@ -66,7 +70,9 @@ class Stack:
         except ValueError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
             return Outcome(self._titled(_fenced(errors)), failed=True, changes=False)
         changes = any(count for kind, count in told.get("changeSummary", {}).items() if kind != "same")
-        report = self._tool("report", *(f"--fail-on={what}" for what in fail_on), str(self._digest))
+        report = self._tool(
+            "report", f"--max-chars={max_chars}", *(f"--fail-on={what}" for what in fail_on), str(self._digest)
+        )
         parts = [report.stdout or _fenced(report.stderr)]
         if violations := "\n".join(self._violations()):  # the engine leaves them out of the digest
             parts.insert(0, _fenced(violations))
@@ -143,7 +149,8 @@ class Stack:
 
 def preview(stacks: Sequence[Stack], to: Forge, fail_on: Sequence[str]) -> int:
     """Show what `up` would do, on the pull request if there is one; hand on which stacks it would change."""
-    outcomes = {stack.name: stack.preview(fail_on=fail_on) for stack in stacks}
+    max_chars = max(COMMENT_MAX_CHARS // len(stacks), REPORT_LEAST_MAX_CHARS)
+    outcomes = {stack.name: stack.preview(fail_on=fail_on, max_chars=max_chars) for stack in stacks}
     report = "\n".join(outcome.report for outcome in outcomes.values())
     _show(report, to)
     to.output("stacks", json.dumps([name for name, outcome in outcomes.items() if outcome.changes]))
