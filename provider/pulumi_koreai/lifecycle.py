@@ -233,6 +233,15 @@ class Lifecycle:
                 raise
             self._reporter.note(f"the platform has no model {self._model_id}: there was nothing to undeploy.")
 
+    def settle(self) -> None:
+        """Wait for the job that is under way, if there is one, and record how it ended. Begins nothing.
+
+        Raises:
+            JobTimeout, ApiError: as `reach`.
+        """
+        if self.record and self.record.under_way:
+            self._resume(None)
+
     def refresh(self) -> None:
         """Ask once for the last job and record what it says.
 
@@ -336,8 +345,17 @@ class Lifecycle:
             self._reporter.note(f"the platform does not know job {record.job_id} any more.")
             self._forget_job(record)
             return
+        except JobTimeout as timeout:
+            if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
+                raise
+            # For a second time it has not left a status that is not known here, which may well be its end.
+            self._forget_job(self.record or record)
+            raise timeout.and_now(
+                f"What {timeout.status} means is not known here. The job is not waited on again: the next `pulumi up`"
+                " goes on by the update strategy."
+            ) from None
         if job.failed:
-            self._reporter.note(f"job {job.id} had failed{_said(job)}.")
+            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) had failed{_said(job)}.")
 
     def _wait(self, job: DockJob, action: Action, until: float, *, sent_here: bool) -> DockJob:
         """Wait until the job has ended, well or not, keeping `record` up with it.

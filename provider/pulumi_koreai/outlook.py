@@ -72,13 +72,14 @@ def unfinished(model_id: str, record: Record) -> str:
     return f"the last update of {model_id} was not finished: it is {record.state.value} now."
 
 
-def timed_out(operation: Literal["create", "update", "delete"]) -> str:
+def timed_out(operation: Literal["create", "update", "delete"], record: Record | None) -> str:
     """What to do when the time was up."""
-    goes_on = (
-        "Run the command again: an undeploy may be repeated."
-        if operation == "delete"
-        else "Run `pulumi up` again: the job is asked for first, and nothing is sent twice."
-    )
+    if operation == "delete":
+        goes_on = "Run the command again: an undeploy may be repeated."
+    elif record and record.under_way:
+        goes_on = "Run `pulumi up` again: the job is asked for first, and nothing is sent twice."
+    else:
+        goes_on = "Run `pulumi up` again: it goes on from there."
     return (
         f"{goes_on} If the model needs longer, raise its timeout (`timeouts` in the stack's file, `custom_timeouts` in"
         " a program)."

@@ -111,7 +111,8 @@ class ModelDeploymentProvider(ResourceProvider):
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         given = {key: value for key, value in news.items() if not key.startswith("__")}
         inputs, faults = check(ProgramSpec, _swapped(given, EngineUnknown, UNKNOWN), python_spelling)
-        failures = [CheckFailure("", str(fault)) for fault in faults]
+        # What the program could not check when it was declared comes from other resources, and may be secret.
+        failures = [CheckFailure("", str(fault.without_value())) for fault in faults]
         try:
             _platform.settings()
         except ConfigError as error:
@@ -173,7 +174,7 @@ class ModelDeploymentProvider(ResourceProvider):
         try:
             lifecycle.retire(_timeout(timeouts, "delete"))
         except JobTimeout as error:
-            raise error.and_now(timed_out("delete")) from None
+            raise error.and_now(timed_out("delete", lifecycle.record)) from None
         except Cancelled:
             what_now = "run the same command again: what is done by then is found done"
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
@@ -214,7 +215,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 if not recorded:
                     raise
                 if hosted and isinstance(error, JobTimeout):
-                    reason += f"\n{timed_out(operation)}"
+                    reason += f"\n{timed_out(operation, now)}"
             assert now is not None
             if now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not State.UNDEPLOYED:
                 reason += f"\n{spec.model_id} was undeployed first and is not deployed now."

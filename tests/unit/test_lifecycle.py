@@ -582,7 +582,7 @@ def test_a_resumed_deploy_that_had_failed_is_told_and_sent_anew() -> None:
     scene = Scene(DEPLOYING, job("FAILED", reason="no quota"), job("SUCCESS", id="ds-2"))
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.sent == ["job ds-1 DEPLOY cm-1", "deploy cm-1"]
-    assert 'job ds-1 had failed: "no quota".' in scene.told.notes
+    assert 'job ds-1 (deploy of cm-1) had failed: "no quota".' in scene.told.notes
 
 
 def test_a_resumed_undeploy_is_asked_for_as_one_and_followed_by_the_deploy() -> None:

@@ -247,10 +247,12 @@ class Client:
                 if delay > 0:
                     self._reporter.progress(f"{_why(error)}; trying again in {delay:.0f} s")
                     self._clock.sleep(delay)
+                    if self._clock.monotonic() >= until:  # it was a long sleep: the reason is still this error
+                        raise error
         except BaseException as end:
-            # What ends the attempts (no connection, a limit, an interruption) says nothing of an earlier one that the
-            # platform may have taken; only a plain refusal settles that.
-            settled = isinstance(end, Refused) and not end.transient
+            # What ends the attempts (no connection, a limit, a revoked key, an interruption) says nothing of an earlier
+            # one that the platform may have taken; only that there is nothing to undeploy settles that.
+            settled = isinstance(end, (NotDeployed, NotFound))
             if doubt and doubt is not end and not settled and operation.method == "POST":
                 raise doubt from end
             raise
@@ -386,6 +388,12 @@ class Client:
         elif status == 403:
             kind = Forbidden
             hint = f"The key in koreai:apiKey lacks a scope: its API app must be allowed to {operation.scope}."
+        elif status == 404 and _is_page(answer):
+            # A proxy that has lost its way to the platform knows nothing of models and jobs.
+            hint = (
+                "The answer is a web page, which the platform's own answers are not. Check koreai:host and the proxy"
+                " before it, then run this again."
+            )
         elif status == 404:
             kind = NotFound
             hint = (
@@ -488,6 +496,10 @@ def _shallow(answer: JsonValue, depth: int) -> JsonValue:
     if isinstance(answer, dict):
         return {key: _shallow(value, depth - 1) for key, value in answer.items()} if depth else {}
     return answer
+
+
+def _is_page(answer: JsonValue) -> bool:
+    return isinstance(answer, str) and answer.lstrip().startswith("<")
 
 
 def _origin(location: str) -> str:

@@ -107,7 +107,9 @@ class Call:
 
     def note(self, text: str) -> None:
         """Tell the user something worth keeping, in the diagnostics. The same text again in one call is dropped."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the engine shows a host's stderr to the user
+        # The engine shows a host's stderr to the user. In one piece, or the lines of two threads end up in one.
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     def warn(self, text: str) -> None:
         """As `note`, as a warning."""
