@@ -2,7 +2,8 @@
 # PYTHON=/path/to/python3 chooses the interpreter of .venv; PYTEST_ARGS="-k wait -x" goes to pytest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck pytest coverage oldest engine bench schema lock clean setup
+.PHONY: help demo test lint format typecheck pytest test-terraform coverage oldest engine bench audit schema states lock
+.PHONY: clean setup
 
 BIN := .venv/bin
 # Tests with the real engine mostly wait for other processes: two workers are faster than one even on two cores.
@@ -10,7 +11,7 @@ WORKERS ?= auto
 PYTEST_ARGS ?=
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: setup ## a stack of models comes up, is changed and taken down, on the built-in emulator
 	@$(BIN)/python tools/demo.py
@@ -33,6 +34,13 @@ typecheck: setup ## mypy, strict
 pytest: engine ## the tests alone
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
+test-terraform: ## the tests with the real terraform, or tofu, of the PATH
+	@command -v terraform >/dev/null || command -v tofu >/dev/null || { \
+	  echo "Neither terraform nor tofu is on the PATH: tests/terraform can't run. Install one of them:" >&2; \
+	  echo "https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install" >&2; exit 1; }
+	@$(MAKE) --silent engine
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/terraform $(PYTEST_ARGS)
+
 # Apart from the tests, as it slows down each of the many processes that they start.
 coverage: engine ## the tests again, with the coverage of provider/
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
@@ -51,6 +59,14 @@ engine: setup ## the pulumi engine: from the PATH, the installer or built from G
 
 bench: engine ## the measurements
 	@$(BIN)/python tools/bench.py
+
+audit: ## look the locked packages up among the known vulnerabilities; needs the network
+	@sh tools/audit.sh
+
+# Each with the newest and the oldest SDK; `make oldest` makes the environment of the latter.
+states: engine ## keep the states that this version writes, before it is released
+	@for bin in $(BIN) .venv-oldest/bin; do \
+	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/engine/test_old_states.py -k format || exit 1; done
 
 schema: setup ## the JSON Schema of stack files, for editors
 	@$(BIN)/python -m pulumi_koreai.schema >stacks/schema.json

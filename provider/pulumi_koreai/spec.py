@@ -136,13 +136,19 @@ class Fault:
     Attributes:
         path: where, as the user wrote it (`hyperParameters.maxTokens`).
         text: what was given and what is allowed.
+        discreet: the same for who must not see what was given; "" where `text` does not show it.
     """
 
     path: str
     text: str
+    discreet: str = ""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}" if self.path else self.text
+
+    def without_value(self) -> "Fault":
+        """The same without what was given, unless that is a number or the like."""
+        return Fault(self.path, self.discreet or self.text)
 
 
 Spec = TypeVar("Spec", bound=ModelSpec)
@@ -245,7 +251,10 @@ def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> 
     allowed = _allowed(field, spelling)
     if details["type"] == "missing":
         return Fault(path, f"missing; needed: {allowed}")
-    return Fault(path, f"{_shown(details['input'])} given; allowed: {allowed}")
+    given: object = details["input"]
+    allowed = f"allowed: {allowed}"
+    discreet = "" if isinstance(given, (bool, int, float, NoneType)) else f"not shown, as it may be secret; {allowed}"
+    return Fault(path, f"{_shown(given)} given; {allowed}", discreet)
 
 
 def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -73,8 +73,7 @@ class Workspace:
         self.pulumi("stack", "init", "test")
         self.pulumi("config", "set", "koreai:host", self.emulator.url)
         self.pulumi("config", "set", "koreai:pollMinSeconds", "0.2")
-        self.pulumi("config", "set", "--secret", "koreai:apiKey", given=KEY)
-        self.config = yaml.safe_load(self._stack_file.read_text())
+        self.set_key(KEY)
 
     @property
     def _stack_file(self) -> Path:
@@ -87,6 +86,11 @@ class Workspace:
         if host == "stock":
             project["plugins"]["providers"] = [{"name": "pulumi-python", "path": str(self.stock_folder)}]
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+
+    def set_key(self, key: str) -> None:
+        """From now on the stack's configuration has this API key."""
+        self.pulumi("config", "set", "--secret", "koreai:apiKey", given=key)
+        self.config = yaml.safe_load(self._stack_file.read_text())
 
     def declare(self, models: Mapping[str, object] | None = None, /, **more: object) -> None:
         """Write the stack's file."""
