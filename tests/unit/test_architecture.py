@@ -69,7 +69,7 @@ def test_the_modules_are_there() -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("host/")])
 def test_only_the_front_ends_import_the_engine_s_sdk(module: str) -> None:
-    assert bool(of(imports(module), *ENGINE)) == (module in ("provider.py", "resource.py"))
+    assert bool(of(imports(module), *ENGINE)) == (module in ("provider.py", "resource.py", "terraform/__main__.py"))
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("api/")])
@@ -81,7 +81,7 @@ def test_the_api_knows_nothing_above_it(module: str) -> None:
 
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_knows_neither_the_front_ends_nor_the_host(module: str) -> None:
-    above = [f"pulumi_koreai.{name}" for name in ("provider", "resource", "host", "emulator")]
+    above = [f"pulumi_koreai.{name}" for name in ("provider", "resource", "host", "emulator", "terraform")]
     assert of(imports(module), *above) == set()
 
 
@@ -102,11 +102,20 @@ def test_nothing_imports_the_emulator(module: str) -> None:
     assert of(imports(module), "pulumi_koreai.emulator") == set()
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_terraform_is_an_extra_and_knows_nothing_of_pulumi(module: str) -> None:
+    names = imports(module)
+    if module.startswith("terraform/"):
+        assert of(names, "pulumi", "pulumi_koreai.provider", "pulumi_koreai.resource") == set()
+    else:
+        assert of(names, "tf", "pulumi_koreai.terraform") == set()
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("host/", "emulator/"))])
 def test_only_the_clocks_know_the_time_and_only_the_front_end_the_environment(module: str) -> None:
     names = imports(module)
-    assert bool(of(names, "time")) == (module in ("clock.py", "provider.py"))
-    assert bool(of(names, "os")) == (module == "provider.py")
+    assert bool(of(names, "time")) == (module in ("clock.py", "provider.py", "terraform/platform.py"))
+    assert bool(of(names, "os")) == (module in ("provider.py", "terraform/platform.py", "terraform/__main__.py"))
     assert of(names, "datetime") == set() or module == "api/client.py"
 
 

@@ -1,0 +1,146 @@
+"""The provider's configuration, the one client of this process, and which models it has in hand."""
+
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.alias_generators import to_camel
+from tf.schema import Attribute, Schema  # type: ignore[import-untyped] # it has no types, here and below
+from tf.types import String, Unknown  # type: ignore[import-untyped]
+from tf.utils import Diagnostics  # type: ignore[import-untyped]
+
+from ..api.errors import ConfigError
+from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
+from ..lifecycle import Lifecycle, Record
+from .schema import Number
+from .words import terraform
+
+if TYPE_CHECKING:
+    from ..api.client import Client
+
+_DESCRIPTIONS: Final = {
+    "host": f"The platform's URL; plain http only for this machine. In the environment: {HOST_ENV}.",
+    "api_key": f"The key of an API app. In the environment: {API_KEY_ENV}.",
+    "requests_per_minute": f"The account's limit. Default: {Settings.requests_per_minute}.",
+    "poll_min_seconds": f"The shortest pause between two looks at a job. Default: {Settings.poll_min_seconds:g}.",
+    "poll_max_seconds": f"The longest. Default: {Settings.poll_max_seconds:g}.",
+}
+
+_diagnostics: ContextVar[Diagnostics] = ContextVar("diagnostics")
+
+
+class Interrupted(BaseException):
+    """Terraform asked to stop (Ctrl-C), or is gone. Not an `Exception`: no retry swallows it."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What the deletion of an object leaves to the creation that follows it.
+
+    Attributes:
+        record: what was recorded of the model.
+        adopted: whether `adopt` was true before, and so counts no more.
+    """
+
+    record: Record
+    adopted: bool
+
+
+class Platform:
+    """What all calls of this process share. Also the clock and the reporter of the core.
+
+    Attributes:
+        created: the models that a creation of this process has in hand.
+        handed: what a deletion left to the creation of the same model.
+    """
+
+    def __init__(self) -> None:
+        self.created: set[str] = set()
+        self.handed: dict[str, Handed] = {}
+        self._in_hand: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._rng = Random()  # noqa: S311 - jitter
+        self._config: Mapping[str, Any] = {}
+        self._client: Client | None = None
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Take the configuration of the provider's block.
+
+        Raises:
+            ConfigError: the host or the key is missing or wrong, as far as it is known yet.
+        """
+        self._config, self._client = config, None
+        if Unknown not in config.values():
+            self._settings()
+
+    def _settings(self) -> Settings:
+        given = {f"koreai:{to_camel(name)}": value for name, value in self._config.items() if value is not None}
+        if unknown := [name for name, value in self._config.items() if value is Unknown]:
+            raise ConfigError(
+                f"the provider's {' and '.join(unknown)} is not known before other resources are applied."
+            )
+        return Settings.read(lambda key: str(given[key]) if key in given else None, os.environ.get)
+
+    def lifecycle(self, model_id: str, record: Record | None) -> Lifecycle:
+        """The rules for one model, for the length of one call."""
+        from ..api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
+
+        with self._lock:
+            if self._client is None:
+                self._client = Client(self._settings(), self, self._rng, self)
+        return Lifecycle(self._client, model_id, record, clock=self, rng=self._rng, reporter=self)
+
+    @contextmanager
+    def in_hand(self, model_id: str, diagnostics: Diagnostics) -> Iterator[None]:
+        """One call at a time for a model; what the core notes meanwhile are warnings of this call.
+
+        An object under a new name is created and the one under the old name deleted in any order, or at once.
+        """
+        with self._lock:
+            lock = self._in_hand[model_id]
+        with lock:
+            _diagnostics.set(diagnostics)
+            yield
+
+    def stop(self) -> None:
+        """End every wait, now and to come."""
+        self._stop.set()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if self._stop.wait(max(seconds, 0.0)):
+            raise Interrupted
+
+    def progress(self, text: str) -> None:
+        # Terraform has no place for it but its log: TF_LOG=info.
+        print(f"[INFO] {text}", file=sys.stderr, flush=True)  # noqa: T201 - a provider's stderr is Terraform's log
+
+    def note(self, text: str) -> None:
+        _diagnostics.get().add_warning(terraform(text))
+
+
+def schema() -> Schema:
+    """The schema of the provider's block: the settings."""
+    return Schema(
+        attributes=[
+            Attribute(
+                field.name,
+                String() if field.type is str else Number(),
+                description=_DESCRIPTIONS[field.name],
+                optional=True,
+                sensitive=not field.repr,
+            )
+            for field in fields(Settings)
+        ]
+    )

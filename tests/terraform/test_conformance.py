@@ -1,0 +1,347 @@
+"""Each row of the lifecycle's table, by each of the ways in: the same requests reach the platform, in the same order.
+
+By `pulumi` under the stock host, by `pulumi` under ours, by `terraform`. What a row begins with (a deployed model, a
+failed or an unfinished attempt) is made by the same tool; only the stock host can't record a failed attempt, so ours
+does it for it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from pulumi_koreai.emulator import Emulator, Fail, Options
+from pulumi_koreai.emulator.server import Take
+from tests.engine.workspace import Workspace, model, warmer
+from tests.terraform.workspace import Terraform
+
+pytestmark = pytest.mark.engine
+
+DEPLOY = ["deploy cm-1", "wait deploy cm-1"]
+UNDEPLOY = ["undeploy cm-1", "wait undeploy cm-1"]
+LOOK = ["wait deploy cm-1"]
+
+
+@dataclass
+class Wire:
+    """Between the network and the platform: loses the answer of the next deploy, if it is told to."""
+
+    lose: bool = field(default=False)
+
+    async def __call__(self, request: web.Request, take: Take) -> web.StreamResponse:
+        answer = take()
+        if self.lose and request.path.endswith("/deploy"):
+            self.lose = False
+            assert request.transport is not None
+            request.transport.abort()
+        return answer
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def platform(wire: Wire) -> Iterator[Emulator]:
+    options = Options(job_seconds=0.5, undeploy_seconds=0.3, requests_per_minute=None, hook=wire)
+    with Emulator(options) as emulator:
+        yield emulator
+
+
+@pytest.fixture(params=["pulumi, stock host", "pulumi, own host", "terraform"])
+def tool(request: pytest.FixtureRequest, tmp_path: Path, platform: Emulator) -> Workspace:
+    if request.param == "terraform":
+        found: Terraform = request.getfixturevalue("terraform")
+        return found
+    env: dict[str, str] = request.getfixturevalue("engine_env")
+    stock_folder: Path = request.getfixturevalue("stock_folder")
+    return Workspace(tmp_path / "project", env, platform, "stock" if "stock" in request.param else "own", stock_folder)
+
+
+@contextmanager
+def recording(tool: Workspace) -> Iterator[None]:
+    """Served by a host that can record a failed attempt."""
+    served_by = tool.host
+    tool.use("own")
+    yield
+    tool.use(served_by)
+
+
+@pytest.fixture
+def deployed(tool: Workspace) -> Workspace:
+    tool.declare(chat=model())
+    tool.up()
+    assert tool.sent() == DEPLOY
+    return tool
+
+
+@pytest.fixture
+def undeployed(deployed: Workspace) -> Workspace:
+    deployed.declare(chat=model(deployed=False))
+    deployed.up()
+    assert deployed.sent() == UNDEPLOY
+    return deployed
+
+
+@pytest.fixture
+def timed_out(tool: Workspace) -> Workspace:
+    """A creation whose deploy is under way."""
+    tool.emulator.set_model("cm-1", job_seconds=600)
+    tool.declare(chat=model(timeouts={"create": "1s"}))
+    with recording(tool):
+        tool.up(fails=True)
+    assert tool.sent() == DEPLOY
+    tool.let_jobs_end()
+    tool.declare(chat=model())
+    return tool
+
+
+@pytest.fixture
+def failed(tool: Workspace) -> Workspace:
+    """A creation whose deploy failed."""
+    tool.emulator.set_model("cm-1", fail=Fail(deploy="no GPU is free", once=True))
+    tool.declare(chat=model())
+    with recording(tool):
+        assert "no GPU is free" in tool.up(fails=True)
+    assert tool.sent() == DEPLOY
+    return tool
+
+
+@pytest.fixture
+def unknown(tool: Workspace, wire: Wire) -> Workspace:
+    """A creation whose deploy was taken, and its answer lost."""
+    wire.lose = True
+    tool.declare(chat=model())
+    with recording(tool):
+        tool.up(fails=True)
+    assert tool.sent() == ["deploy cm-1"]
+    tool.let_jobs_end()
+    return tool
+
+
+def state(tool: Workspace, name: str = "chat") -> str:
+    found: str = tool.outputs(name)["state"]
+    return found
+
+
+def is_deployed(tool: Workspace, model_id: str = "cm-1") -> bool:
+    return tool.emulator.model(model_id).deployment is not None
+
+
+def has_work_left(tool: Workspace) -> bool:
+    preview = tool.preview()
+    assert tool.sent() == [], "no preview sends a request"
+    return "No changes." not in preview if isinstance(tool, Terraform) else "to update" in preview
+
+
+def test_create_deployed(deployed: Workspace) -> None:
+    assert state(deployed) == "deployed"
+    assert is_deployed(deployed)
+    assert not has_work_left(deployed)
+
+
+def test_create_with_adopt(tool: Workspace) -> None:
+    tool.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
+    tool.declare(chat=model(adopt=True))
+    tool.up()
+    assert tool.sent() == []
+    assert state(tool) == "deployed"
+
+
+def test_create_with_adopt_of_an_undeployed_model_is_refused(tool: Workspace) -> None:
+    tool.declare(chat=model(adopt=True, deployed=False))
+    assert "adopt: true given with deployed: false" in tool.preview(fails=True)
+    tool.up(fails=True)
+    assert tool.sent() == []
+
+
+def test_create_undeployed(tool: Workspace) -> None:
+    tool.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
+    tool.declare(chat=model(deployed=False))
+    tool.up()
+    assert tool.sent() == UNDEPLOY
+    assert state(tool) == "undeployed"
+
+
+def test_create_undeployed_what_is_not_deployed(tool: Workspace) -> None:
+    tool.declare(chat=model(deployed=False))
+    assert "was not deployed" in tool.up()
+    assert tool.sent() == ["undeploy cm-1"]
+    assert state(tool) == "undeployed"
+
+
+def test_update_of_parameters_undeploy_first(deployed: Workspace) -> None:
+    deployed.declare(chat=warmer())
+    deployed.up()
+    assert deployed.sent() == UNDEPLOY + DEPLOY
+    assert not has_work_left(deployed)
+
+
+def test_update_of_parameters_redeploy(deployed: Workspace) -> None:
+    deployed.declare(chat=warmer(updateStrategy="redeploy"))
+    deployed.up()
+    assert deployed.sent() == DEPLOY
+
+
+def test_update_to_undeployed(undeployed: Workspace) -> None:
+    assert state(undeployed) == "undeployed"
+    assert not is_deployed(undeployed)
+
+
+def test_update_to_undeployed_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
+    timed_out.declare(chat=model(deployed=False))
+    timed_out.up()
+    assert timed_out.sent() == LOOK + UNDEPLOY
+    assert state(timed_out) == "undeployed"
+
+
+def test_update_to_deployed(undeployed: Workspace) -> None:
+    undeployed.declare(chat=model())
+    undeployed.up()
+    assert undeployed.sent() == DEPLOY
+    assert state(undeployed) == "deployed"
+
+
+def test_update_of_settings_of_this_side(deployed: Workspace) -> None:
+    deployed.declare(chat=model(updateStrategy="redeploy", timeouts={"update": "50m"}, adopt=True))
+    deployed.up()
+    assert deployed.sent() == []
+    assert not has_work_left(deployed)
+
+
+def test_update_of_parameters_of_an_undeployed_model(undeployed: Workspace) -> None:
+    undeployed.declare(chat=warmer(deployed=False))
+    undeployed.up()
+    assert undeployed.sent() == []
+    undeployed.declare(chat=warmer())
+    undeployed.up()
+    assert undeployed.sent() == DEPLOY
+
+
+def test_update_after_a_timeout(timed_out: Workspace) -> None:
+    assert has_work_left(timed_out)
+    timed_out.up()
+    assert timed_out.sent() == LOOK, "no second deploy"
+    assert state(timed_out) == "deployed"
+    assert not has_work_left(timed_out)
+
+
+def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> None:
+    timed_out.declare(chat=warmer())
+    timed_out.up()
+    assert timed_out.sent() == LOOK + UNDEPLOY + DEPLOY
+
+
+def test_update_after_a_timeout_of_an_update(deployed: Workspace) -> None:
+    deployed.emulator.set_model("cm-1", job_seconds=600)
+    deployed.declare(chat=warmer(updateStrategy="redeploy", timeouts={"update": "1s"}))
+    with recording(deployed):
+        deployed.up(fails=True)
+    assert deployed.sent() == DEPLOY
+    deployed.let_jobs_end()
+    deployed.declare(chat=warmer(updateStrategy="redeploy"))
+    deployed.up()
+    assert deployed.sent() == LOOK
+
+
+def test_update_after_a_failed_deploy(failed: Workspace) -> None:
+    assert has_work_left(failed)
+    failed.up()
+    assert failed.sent() == DEPLOY
+    assert state(failed) == "deployed"
+
+
+def test_update_after_a_failed_undeploy(deployed: Workspace) -> None:
+    deployed.emulator.set_model("cm-1", fail=Fail(undeploy="the gateway is stuck", once=True))
+    deployed.declare(chat=warmer())
+    with recording(deployed):
+        assert "the gateway is stuck" in deployed.up(fails=True)
+    assert deployed.sent() == UNDEPLOY
+    deployed.up()
+    assert deployed.sent() == UNDEPLOY + DEPLOY
+
+
+def test_update_after_an_end_that_is_not_known(unknown: Workspace) -> None:
+    assert (state(unknown), unknown.outputs("chat")["last_status"]) == ("failed", "UNKNOWN")
+    unknown.up()
+    assert unknown.sent() == UNDEPLOY + DEPLOY
+
+
+def test_update_after_an_end_that_is_not_known_by_the_strategy_redeploy(unknown: Workspace) -> None:
+    unknown.declare(chat=model(updateStrategy="redeploy"))
+    unknown.up()
+    assert unknown.sent() == DEPLOY
+
+
+def test_update_after_an_end_that_is_not_known_with_adopt(unknown: Workspace) -> None:
+    unknown.declare(chat=model(adopt=True))
+    unknown.up()
+    assert unknown.sent() == []
+    assert state(unknown) == "deployed"
+
+
+def test_another_model_id(deployed: Workspace) -> None:
+    if isinstance(deployed, Terraform):
+        deployed.new_first = True  # in Terraform the order of a replacement is the configuration's
+    deployed.declare(chat=model(2))
+    deployed.up()
+    assert deployed.sent() == ["deploy cm-2", "wait deploy cm-2", *UNDEPLOY]
+    assert is_deployed(deployed, "cm-2")
+
+
+def test_delete_deployed(deployed: Workspace) -> None:
+    deployed.destroy()
+    assert deployed.sent() == UNDEPLOY
+    assert not is_deployed(deployed)
+
+
+def test_delete_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
+    timed_out.destroy()
+    assert timed_out.sent() == LOOK + UNDEPLOY
+
+
+def test_delete_failed(failed: Workspace) -> None:
+    assert "was not deployed" in failed.destroy()
+    assert failed.sent() == ["undeploy cm-1"]
+
+
+def test_delete_what_is_not_deployed(deployed: Workspace) -> None:
+    deployed.emulator.set_model("cm-1", state="Ready to Deploy")
+    assert "was not deployed" in deployed.destroy()
+    assert deployed.sent() == ["undeploy cm-1"]
+
+
+def test_delete_a_model_that_is_no_more(deployed: Workspace) -> None:
+    with deployed.emulator.lock:
+        deployed.emulator.platform.delete_model("cm-1")
+    assert "has no model cm-1" in deployed.destroy()
+    assert deployed.sent() == ["undeploy cm-1"]
+
+
+def test_delete_undeployed(undeployed: Workspace) -> None:
+    undeployed.destroy()
+    assert undeployed.sent() == []
+
+
+def test_refresh(deployed: Workspace) -> None:
+    deployed.refresh()
+    assert deployed.sent() == LOOK
+    assert not has_work_left(deployed)
+
+
+def test_refresh_keeps_a_failure_visible(failed: Workspace) -> None:
+    failed.refresh()
+    assert failed.sent() == LOOK
+    assert has_work_left(failed)
+
+
+def test_refresh_records_how_a_job_ended(timed_out: Workspace) -> None:
+    with timed_out.emulator.lock:
+        timed_out.emulator.platform.jobs()
+    timed_out.refresh()
+    assert timed_out.sent() == LOOK
+    assert state(timed_out) == "deployed"

@@ -1,0 +1,344 @@
+"""What a user of Terraform does, by the real `terraform` or `tofu`, against the emulator."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulumi_koreai.emulator import Emulator, Fail
+from tests.engine.workspace import KEY, ROOT, Workspace, model, warmer
+from tests.terraform.workspace import Terraform, snake
+
+pytestmark = pytest.mark.engine
+
+DEPLOY = ["deploy cm-1", "wait deploy cm-1"]
+UNDEPLOY = ["undeploy cm-1", "wait undeploy cm-1"]
+MODELS = 12  # more than the ten calls that tf's own server takes
+
+
+def in_one_line(output: str) -> str:
+    return " ".join(output.split())
+
+
+class Example(Terraform):
+    """The configuration of examples/terraform with models of a test's own."""
+
+    def configure(self, **config: object) -> None:
+        shutil.copytree(ROOT / "examples" / "terraform", self.folder, dirs_exist_ok=True)
+        (self.folder / "models.auto.tfvars").unlink()
+        self.env |= {"KOREAI_HOST": str(config["host"])}
+
+    def declare(self, models: Any = None, /, **more: object) -> None:
+        entries = {name: snake(given) for name, given in {**(models or {}), **more}.items()}
+        (self.folder / "models.auto.tfvars.json").write_text(json.dumps({"models": entries}))
+
+
+def test_the_example_with_ten_models(tmp_path: Path, terraform_env: dict[str, str], platform: Emulator) -> None:
+    """One long test: each command costs seconds, as each starts the provider several times."""
+    example = Example(tmp_path / "example", terraform_env, platform)
+    names = [f"model-{number}" for number in range(10)]
+    models = {name: model(number) for number, name in enumerate(names)}
+    example.declare(models)
+    assert "configuration is valid" in example.terraform("validate").output
+    assert "10 to add" in example.preview()
+    example.terraform("apply", "-auto-approve")
+    assert sorted(example.sent()) == sorted(f"{what} cm-{n}" for n in range(10) for what in ("deploy", "wait deploy"))
+    assert {name: example.outputs(name)["state"] for name in names} == dict.fromkeys(names, "deployed")
+    outputs = json.loads(example.terraform("output", "-json", "models").output)
+    assert outputs["model-0"] == {"state": "deployed", "job": example.outputs("model-0")["dock_status_id"]}
+
+    example.terraform("plan", "-detailed-exitcode")  # 0: no change
+    assert sorted(example.sent()) == [f"wait deploy cm-{n}" for n in range(10)], "the refresh: the last jobs"
+
+    example.declare(models | {"model-1": warmer(1)})
+    plan = in_one_line(example.preview())
+    assert "cm-1 is undeployed, then deployed with what is declared; its callers are cut off until then" in plan
+    assert 'with koreai_model_deployment.this["model-1"], on main.tf line' in plan
+    assert "hyper_parameters = each.value.hyper_parameters" in plan, "at the attribute"
+    example.up()
+    assert example.sent() == UNDEPLOY + DEPLOY
+
+    # Drift, as far as the platform tells it: an update that timed out, whose job ended meanwhile.
+    platform.set_model("cm-2", job_seconds=600, fail=Fail(deploy="no GPU is free", once=True))
+    drifting = warmer(2, updateStrategy="redeploy", timeouts={"update": "1s"})
+    example.declare(models | {"model-1": warmer(1), "model-2": drifting})
+    example.up(fails=True)
+    assert example.outputs("model-2")["state"] == "deploying"
+    example.let_jobs_end()
+    example.sent()
+    drifted = in_one_line(example.terraform("plan", "-detailed-exitcode", code=2).output)
+    assert "the last deploy of cm-2 failed (job ds-" in drifted
+    example.sent()
+    example.up()
+    assert example.sent() == ["wait deploy cm-2", "deploy cm-2", "wait deploy cm-2"], "a plan keeps no refresh"
+
+    address = 'koreai_model_deployment.this["model-3"]'
+    example.terraform("state", "rm", address)
+    example.terraform("import", address, "cm-3")
+    example.declare(models | {"model-1": warmer(1), "model-2": drifting, "model-3": model(3, adopt=True)})
+    assert "cm-3 is taken over as declared; nothing is sent" in in_one_line(example.preview())
+    example.up()
+    assert example.sent() == []
+    assert example.outputs("model-3")["state"] == "deployed"
+
+    example.terraform("taint", 'koreai_model_deployment.this["model-4"]')
+    example.up()
+    assert example.sent() == ["deploy cm-4", "wait deploy cm-4"], "created first: over what runs, which then stays"
+    assert platform.model("cm-4").deployment is not None
+
+    assert "every active instance is cut off at once" in example.preview("-destroy")
+    example.destroy()
+    assert [platform.model(f"cm-{n}").deployment for n in range(10)] == [None] * 10
+    assert list(example.instances()) == []
+
+
+def test_two_entries_of_the_example_for_one_model(
+    tmp_path: Path, terraform_env: dict[str, str], platform: Emulator
+) -> None:
+    example = Example(tmp_path / "example", terraform_env, platform)
+    example.declare(chat=model(), talk=model())
+    assert "Two entries have the same model_id" in example.preview(fails=True)
+
+
+def test_all_faults_are_told_at_their_attributes_before_anything_is_planned(terraform: Terraform) -> None:
+    wrong = model(deviceType="p5", hyperParameters={"temperature": 7, "maxTokens": 1.5, "topP": 1, "topK": 10})
+    terraform.declare(chat=wrong, talk=model(2, timeouts={"create": "soon"}, deploymentName=" talk"))
+    output = in_one_line(terraform.terraform("validate", code=1).output)
+    for fault in (
+        'device_type: "p5" given; allowed: one of g4dn.xlarge,',
+        "hyper_parameters.temperature: 7 given; allowed: a number from 0 to 2",
+        "hyper_parameters.max_tokens: 1.5 given; allowed: a whole number from 0 to 512",
+        'timeouts.create: "soon" given; allowed: a duration such as 45m or 1h30m',
+        'deployment_name: " talk" given; allowed: a text of one line',
+        'in resource.koreai_model_deployment.talk: 28: "timeouts": { 29: "create": "soon" 30: },',
+    ):
+        assert fault in output
+
+
+def test_a_missing_or_wrong_configuration_is_told_in_terraform_s_words(terraform: Terraform) -> None:
+    terraform.declare(chat=model())
+    del terraform.env["KOREAI_API_KEY"]
+    terraform.configure(host="http://ai-for-process.example.com")
+    assert "configuration is valid" in terraform.terraform("validate").output, "the environment is not there yet"
+    output = in_one_line(terraform.preview(fails=True))
+    assert (
+        "api_key is not set. Set it in the provider's block or, better, in the environment as KOREAI_API_KEY" in output
+    )
+    assert "host: 'http://ai-for-process.example.com' would send the key unencrypted" in output
+    assert "pulumi config" not in output
+    assert "koreai:host" not in output
+
+
+def test_the_key_goes_to_the_platform_and_nowhere_else(terraform: Terraform) -> None:
+    terraform.configure(host=terraform.emulator.url, api_key="${var.key}", poll_min_seconds=0.2)
+    (terraform.folder / "variables.tf").write_text('variable "key" {\n  sensitive = true\n}\n')
+    del terraform.env["KOREAI_API_KEY"]
+    terraform.env |= {"TF_VAR_key": KEY, "TF_LOG_PROVIDER": "trace"}
+    terraform.declare(chat=model())
+    terraform.emulator.set_model("cm-1", fail=Fail(deploy="no GPU is free", once=True))
+    told = terraform.up(fails=True) + terraform.up() + terraform.preview("-out=plan")
+    assert "[INFO]" in told, "the log is there"
+    assert KEY not in told
+    assert KEY not in (terraform.folder / "terraform.tfstate").read_text()
+
+
+def begun(terraform: Terraform, *, after: int = 0) -> "Any":
+    """An apply of many models, each with its deploy under way."""
+    running = terraform.begin("apply", "-auto-approve", "-refresh=false", "-parallelism=30")
+    deadline = time.monotonic() + 120
+    while len(terraform.emulator.jobs()) < after + MODELS:
+        assert time.monotonic() < deadline
+        assert running.poll() is None, running.communicate()[0]
+        time.sleep(0.1)
+    time.sleep(1)  # each has taken its answer and waits
+    return running
+
+
+@pytest.mark.parametrize(
+    "number, to_all",
+    [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)],
+    ids=["ctrl-c in a terminal", "sigint", "sigterm"],
+)
+def test_an_interrupted_apply_keeps_every_job_and_the_next_one_sends_no_deploy(
+    terraform: Terraform, number: signal.Signals, to_all: bool
+) -> None:
+    for n in range(MODELS):
+        terraform.emulator.set_model(f"cm-{n}", job_seconds=3600)
+    terraform.declare({f"model-{n}": model(n) for n in range(MODELS)})
+    running = begun(terraform)
+    began = time.monotonic()
+    (os.killpg if to_all else os.kill)(running.pid, number)
+    output, _ = running.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert running.returncode == 1, output
+    jobs = {job.model_id: job.id for job in terraform.emulator.jobs()}
+    assert f"interrupted: job {jobs['cm-0']} (deploy of cm-0) is still running" in in_one_line(output)
+    assert "Traceback" not in output
+    held = {instance["attributes"]["model_id"]: instance for _, instance in terraform.instances()}
+    assert {model_id: instance["attributes"]["dock_status_id"] for model_id, instance in held.items()} == jobs
+    assert not any(instance.get("status") == "tainted" for instance in held.values())
+    terraform.sent()
+    terraform.let_jobs_end()
+    assert "is taken up again" in terraform.up()
+    assert [line for line in terraform.sent() if not line.startswith("wait")] == [], "no deploy is sent again"
+    assert {instance["attributes"]["state"] for _, instance in terraform.instances()} == {"deployed"}
+    assert "No changes." in terraform.preview()
+
+
+def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(terraform: Terraform) -> None:
+    terraform.emulator.set_model("cm-1", job_seconds=600)
+    terraform.declare(chat=model(timeouts={"create": "1s"}))
+    assert "Run `terraform apply` again: the job is asked for first" in in_one_line(terraform.up(fails=True))
+    (job,) = terraform.emulator.jobs()
+    assert terraform.resource("chat")["status"] == "tainted"
+    assert terraform.outputs("chat")["dock_status_id"] == job.id
+    terraform.sent()
+    running = terraform.begin("apply", "-auto-approve", "-refresh=false")
+    while not terraform.sent():
+        assert running.poll() is None
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    assert terraform.outputs("chat")["dock_status_id"] == job.id
+    terraform.let_jobs_end()
+    terraform.up()
+    assert [line for line in terraform.sent() if not line.startswith("wait")] == []
+    assert terraform.outputs("chat")["state"] == "deployed"
+    assert terraform.resource("chat").get("status") != "tainted"
+
+
+def test_a_killed_terraform_ends_the_provider(terraform: Terraform) -> None:
+    for n in range(MODELS):
+        terraform.emulator.set_model(f"cm-{n}", job_seconds=3600)
+    terraform.declare({f"model-{n}": model(n) for n in range(MODELS)})
+    running = begun(terraform)
+    running.kill()
+    running.communicate(timeout=10)
+    time.sleep(2)
+    last = terraform.emulator.requests()[-1].time
+    time.sleep(3)
+    assert terraform.emulator.requests()[-1].time == last, "no further request"
+
+
+def test_taint_by_hand_undeploys_and_deploys_what_runs(terraform: Terraform) -> None:
+    terraform.declare(chat=model())
+    terraform.up()
+    terraform.sent()
+    terraform.terraform("taint", "koreai_model_deployment.chat")
+    terraform.up()
+    assert terraform.sent() == UNDEPLOY + DEPLOY
+
+
+def test_another_name_for_a_model_leaves_it_deployed(terraform: Terraform) -> None:
+    terraform.declare(chat=model())
+    terraform.up()
+    terraform.sent()
+    terraform.declare(talk=model())
+    terraform.up()
+    assert terraform.sent()[-2:] == DEPLOY
+    assert terraform.emulator.model("cm-1").deployment is not None
+    assert terraform.outputs("talk")["state"] == "deployed"
+
+
+def test_import_without_adopt_says_what_comes_and_a_wrong_id_is_refused(terraform: Terraform) -> None:
+    terraform.declare(chat=model())
+    refused = terraform.terraform("import", "koreai_model_deployment.chat", "cm 1", code=1).output
+    assert 'model_id: "cm 1" given; allowed: a model id such as cm-' in in_one_line(refused)
+    terraform.terraform("import", "koreai_model_deployment.chat", "cm-1")
+    plan = in_one_line(terraform.preview())
+    assert "how the last deploy of cm-1 ended is not known" in plan
+    assert "cm-1 is undeployed, then deployed with what is declared" in plan
+    assert terraform.sent() == []
+
+
+def test_a_state_of_version_1_is_read(terraform: Terraform) -> None:
+    terraform.declare(chat=model(timeouts={"create": "45m"}))
+    terraform.up()
+    terraform.sent()
+    path = terraform.folder / "terraform.tfstate"
+    state = json.loads(path.read_text())
+    (instance,) = state["resources"][0]["instances"]
+    instance["schema_version"] = 1
+    old = instance["attributes"]
+    old["custom_timeouts"] = {"create": old.pop("timeouts")["create"]}
+    del old["scaling_parameters"]
+    path.write_text(json.dumps(state))
+    assert "No changes." in terraform.preview()
+
+
+def test_numbers_come_back_to_the_last_digit(terraform: Terraform) -> None:
+    odd = {"temperature": "${1/3}", "maxTokens": 128.0, "topP": 0.7, "topK": 10}
+    terraform.declare(chat=model(hyperParameters=odd))
+    terraform.up()
+    assert "No changes." in terraform.preview()
+    deployment = terraform.emulator.model("cm-1").deployment
+    assert deployment is not None
+    assert deployment.body["hyperParameters"] == {"temperature": 1 / 3, "maxTokens": 128, "topP": 0.7, "topK": 10}
+
+
+def test_moving_to_a_pulumi_stack_and_back_sends_nothing(
+    terraform: Terraform, tmp_path: Path, engine_env: dict[str, str], stock_folder: Path
+) -> None:
+    terraform.declare(chat=model())
+    terraform.up()
+    stack = Workspace(tmp_path / "project", engine_env, terraform.emulator, "own", stock_folder)
+    terraform.sent()
+    stack.declare(chat=model(adopt=True))
+    stack.up()
+    terraform.terraform("state", "rm", "koreai_model_deployment.chat")
+    assert list(terraform.instances()) == []
+    stack.declare(chat=model())
+    stack.up()
+    assert "unchanged" in stack.preview("--expect-no-changes")
+
+    terraform.declare(chat=model(adopt=True))
+    terraform.up()
+    stack.pulumi("state", "delete", stack.resource("chat")["urn"], "--yes")
+    stack.declare({})
+    stack.up()
+    terraform.declare(chat=model())
+    terraform.up()
+    assert "No changes." in terraform.preview()
+    assert stack.sent() == ["deploy cm-1", "wait deploy cm-1"], "that of the beginning"
+    assert terraform.sent() == []
+    assert terraform.emulator.model("cm-1").deployment is not None
+
+
+def test_with_create_before_destroy_failures_in_a_row_end_with_the_model_deployed(terraform: Terraform) -> None:
+    terraform.new_first = True
+    terraform.emulator.set_model("cm-1", fail=Fail(deploy="no GPU is free"))
+    terraform.declare(chat=model())
+    terraform.up(fails=True)
+    terraform.up(fails=True)
+    assert len(list(terraform.instances())) == 2, "the tainted object and a deposed one"
+    terraform.emulator.set_model("cm-1", fail=Fail())
+    terraform.up()
+    assert terraform.outputs("chat")["state"] == "deployed"
+    assert terraform.emulator.model("cm-1").deployment is not None
+    assert "No changes." in terraform.preview()
+
+
+def test_with_create_before_destroy_an_untainted_object_takes_its_job_up(terraform: Terraform) -> None:
+    terraform.new_first = True
+    terraform.emulator.set_model("cm-1", job_seconds=600)
+    terraform.declare(chat=model(timeouts={"create": "1s"}))
+    terraform.up(fails=True)
+    assert terraform.sent() == DEPLOY
+    terraform.let_jobs_end()
+    terraform.terraform("untaint", "koreai_model_deployment.chat")
+    terraform.up()
+    assert terraform.sent() == ["wait deploy cm-1"]
+
+
+def test_a_refused_creation_leaves_nothing_and_says_why(terraform: Terraform) -> None:
+    terraform.emulator.set_model("cm-1", state="Never Deployed")
+    terraform.declare(chat=model())
+    output = terraform.up(fails=True)
+    assert "Traceback" not in output
+    assert "with koreai_model_deployment.chat" in output
+    assert list(terraform.instances()) == []
