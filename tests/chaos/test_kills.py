@@ -88,6 +88,10 @@ class PlatformProcess:
             assert time.monotonic() < deadline, "a job of a second has not ended"
             time.sleep(0.1)
 
+    def last_deploys(self) -> dict[str, str]:
+        """The last deploy job of each model."""
+        return {job["modelId"]: job["id"] for job in self._get("jobs") if job["action"] == "DEPLOY"}
+
     def deployed(self) -> dict[str, float]:
         """The models that are deployed, each with its temperature."""
         return {
@@ -129,8 +133,23 @@ class Round:
     declared: dict[str, Model]
     command: Command
 
-    def strike(self, victim: Victim, number: signal.Signals, after: float, away: float) -> str:
-        """Run the command and strike; what it printed is returned when it has ended."""
+    def strike(
+        self,
+        victim: Victim,
+        number: signal.Signals,
+        after: float,
+        away: float,
+        when: Callable[[], object] = lambda: True,
+    ) -> str:
+        """Run the command and strike; what it printed is returned when it has ended.
+
+        Args:
+            victim: what is struck.
+            number: with which signal.
+            after: so many seconds after the host has begun.
+            away: for so many the platform is gone, if it is that.
+            when: and after this has come true.
+        """
         run = subprocess.Popen(
             ["pulumi", self.command, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.stack.folder,
@@ -145,6 +164,7 @@ class Round:
             _wait_for(lambda: _hosts_below(run.pid) or run.poll() is not None, 30)
             hosts |= set(_hosts_below(run.pid))
             time.sleep(after)
+            _wait_for(when, 30)
             hosts |= set(_hosts_below(run.pid))
             if victim == "platform":
                 self.platform.kill()
@@ -180,6 +200,12 @@ class Round:
         self.stack.declare(adopted)
         self.stack.up()
         self.stack.declare(self.declared)
+        jobs = self.platform.last_deploys()
+        for entry in self.declared.values():
+            known = held.get(entry["modelId"], {})
+            as_declared = running.get(entry["modelId"]) == entry["hyperParameters"]["temperature"]
+            if known.get("state") == "deploying" and as_declared and entry.get("deployed", True):
+                assert jobs[entry["modelId"]] == known["dock_status_id"], "a job that was known is not taken up again"
 
 
 def _wait_for(condition: Callable[[], object], seconds: float) -> bool:
@@ -248,3 +274,29 @@ def test_whatever_is_struck_the_way_back_ends_as_declared(
         assert process.deployed() == wanted, f"{what}\n{output}"
         assert process.two_at_once() == [], f"{what}\n{output}"
         assert not stack.state().get("pending_operations"), what
+
+
+FORGETS_JOBS = """
+from dataclasses import replace
+
+from pulumi_koreai import lifecycle
+
+rules = lifecycle.next_step
+lifecycle.next_step = lambda record, goal: rules(record and replace(record, job_id=""), goal)
+"""
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "with broken rules"])
+def test_a_second_deploy_would_be_seen(
+    stack: Workspace, process: PlatformProcess, tmp_path: Path, broken: bool
+) -> None:
+    if broken:
+        (tmp_path / "sitecustomize.py").write_text(FORGETS_JOBS)
+        stack.env["PYTHONPATH"] = str(tmp_path)
+    declared = {"model-1": warmer()}
+    stack.declare(declared)
+    round_ = Round(stack, process, declared, "up")
+    output = round_.strike("engine", signal.SIGINT, 0.0, 0.0, when=process.last_deploys)
+    assert "is still running on the platform" in " ".join(output.split())
+    with pytest.raises(AssertionError, match="not taken up again") if broken else contextlib.nullcontext():
+        round_.way_back()
