@@ -6,8 +6,8 @@
 .PHONY: clean setup
 
 BIN := .venv/bin
-# Tests with the real engine mostly wait for other processes: two workers are faster than one even on two cores.
-WORKERS ?= auto
+# Tests with the real engine wait for other processes much of the time: one worker more than there are cores.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST_ARGS ?=
 
 help: ## what there is
