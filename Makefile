@@ -7,6 +7,7 @@
 
 BIN := .venv/bin
 # Tests with the real engine wait for other processes much of the time: one worker more than there are cores.
+# Stealing keeps them all busy to the end, and all but one out of the matrix, which is one long batch.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST_ARGS ?=
 
@@ -32,18 +33,18 @@ typecheck: setup ## mypy, strict
 
 # The engine is fetched first, where its progress can be seen: pytest would hide it.
 pytest: engine ## the tests alone
-	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-terraform: ## the tests with the real terraform, or tofu, of the PATH
 	@command -v terraform >/dev/null || command -v tofu >/dev/null || { \
 	  echo "Neither terraform nor tofu is on the PATH: tests/terraform can't run. Install one of them:" >&2; \
 	  echo "https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install" >&2; exit 1; }
 	@$(MAKE) --silent engine
-	@$(BIN)/python -m pytest -n $(WORKERS) tests/terraform $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/terraform $(PYTEST_ARGS)
 
 # Apart from the tests, as it slows down each of the many processes that they start.
 coverage: engine ## the tests again, with the coverage of provider/
-	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 # Its own environment: everything as locked, but the oldest SDK that pyproject.toml allows.
 oldest: engine ## all the tests with the oldest SDK that is allowed
@@ -52,7 +53,7 @@ oldest: engine ## all the tests with the oldest SDK that is allowed
 	  .venv-oldest/bin/pip install --quiet --require-hashes -r requirements.lock && \
 	  .venv-oldest/bin/pip install --quiet "pulumi==$$(sed -n 's/.*"pulumi>=\([0-9.]*\),.*/\1/p' pyproject.toml).0" && \
 	  .venv-oldest/bin/pip install --quiet --no-build-isolation --no-deps --editable . && touch .venv-oldest/.ready; }
-	@.venv-oldest/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@.venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 engine: setup ## the pulumi engine: from the PATH, the installer or built from Go modules
 	@$(BIN)/python tools/engine.py >/dev/null
