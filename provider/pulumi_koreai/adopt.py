@@ -19,7 +19,7 @@ from pydantic import BaseModel, JsonValue
 
 from .api.wire import DeployRequest, clean
 from .check import findings
-from .spec import Fault, FileSpec, Path, _type_of, check, file_spelling, fit, written
+from .spec import Fault, FileSpec, Path, check, file_spelling, fit, type_of, written
 from .stackfile import MODELS_KEY
 from .yamlfile import NotYaml, YamlFile, plain
 
@@ -46,7 +46,7 @@ def _leaves(kind: type[BaseModel], *, required: bool = False) -> Iterator[tuple[
     for name, info in kind.model_fields.items():
         if required and not info.is_required():
             continue
-        inner = _type_of(info)[0]
+        inner = type_of(info)[0]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from ((file_spelling(name), *below) for below in _leaves(inner, required=required))
         else:

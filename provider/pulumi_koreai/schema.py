@@ -30,7 +30,7 @@ from pydantic.fields import FieldInfo
 
 from .api.settings import API_KEY_ENV, HOST_ENV, Settings
 from .api.wire import NUMBER_TEXT, WHOLE_TEXT
-from .spec import FileSpec, _allowed, _type_of, file_spelling
+from .spec import FileSpec, allowed_in, file_spelling, type_of
 from .stackfile import MODELS_KEY
 
 Schema = dict[str, JsonValue]
@@ -122,7 +122,7 @@ SETTINGS: Final[Mapping[str, Schema]] = {
 
 def _map(kind: type[BaseModel]) -> Schema:
     fields = {file_spelling(name): field for name, field in kind.model_fields.items()}
-    told = _descriptions(kind)
+    told = descriptions(kind)
     made: Schema = {
         "type": "object",
         "additionalProperties": False,
@@ -134,10 +134,10 @@ def _map(kind: type[BaseModel]) -> Schema:
 
 
 def _field(field: FieldInfo, description: str) -> Schema:
-    kind, rules = _type_of(field)
+    kind, rules = type_of(field)
     made: Schema = {"description": description, **_value(kind, rules)}
     if "pattern" in made:
-        made["patternErrorMessage"] = f"allowed: {_allowed(field, file_spelling)}"
+        made["patternErrorMessage"] = f"allowed: {allowed_in(field, file_spelling)}"
     if field.is_required():
         return made
     if field.default is not None:
@@ -231,11 +231,11 @@ _RULES: Final[Sequence[tuple[Sequence[str], Sequence[JsonValue]]]] = [
 """The rules between fields, as `spec.check` has them, by the fields that a map has to have."""
 
 
-def _descriptions(kind: type[BaseModel]) -> dict[str, str]:
+def descriptions(kind: type[BaseModel]) -> dict[str, str]:
     """What the models' docstrings say of each field, by its name in the file."""
     told: dict[str, str] = {}
     for name, field in kind.model_fields.items():
-        inner = _type_of(field)[0]
+        inner = type_of(field)[0]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             told[name] = (inspect.getdoc(inner) or "").partition("\n")[0]
     for owner in kind.__mro__:

@@ -248,7 +248,7 @@ def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> 
         # The other spelling of a known key is the likeliest slip of all.
         near = [spelling(to_snake(key))] if spelling(to_snake(key)) in names else get_close_matches(key, names, 1)
         return Fault(path, f"{_NEAREST}{near[0]}" if near else f"unknown key; known keys: {', '.join(names)}")
-    allowed = _allowed(field, spelling)
+    allowed = allowed_in(field, spelling)
     if details["type"] == "missing":
         return Fault(path, f"missing; needed: {allowed}")
     given: object = details["input"]
@@ -263,14 +263,14 @@ def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> tuple[typ
     for part in loc:
         if isinstance(part, int):
             return owner, field
-        inner = _type_of(field)[0] if field else kind
+        inner = type_of(field)[0] if field else kind
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             owner = inner
         field = {spelling(name): info for name, info in owner.model_fields.items()}.get(part)
     return owner, field
 
 
-def _type_of(field: FieldInfo) -> tuple[object, list[object]]:
+def type_of(field: FieldInfo) -> tuple[object, list[object]]:
     """A field's type without its `None`, and the rules that go with it."""
     kind: object = field.annotation
     rules: list[object] = list(field.metadata)
@@ -283,11 +283,11 @@ def _type_of(field: FieldInfo) -> tuple[object, list[object]]:
     return kind, rules
 
 
-def _allowed(field: FieldInfo | None, spelling: Spelling) -> str:
+def allowed_in(field: FieldInfo | None, spelling: Spelling) -> str:
     """What a field takes, in words, out of its own type."""
     if field is None:
         return "nothing"
-    kind, rules = _type_of(field)
+    kind, rules = type_of(field)
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is list:

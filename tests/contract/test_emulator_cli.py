@@ -91,6 +91,11 @@ def test_without_its_library_it_says_what_to_install() -> None:
         ("--model cm-a --fail cm-b=x", "--fail cm-b=…: the model is not among those of --model"),
         ("--api-key k:without=all", "--api-key: not KEY[:without=SCOPE,…]; the scopes are deploy, undeploy"),
         ("--spelling id", "--spelling: invalid choice: 'id'"),
+        ("--fault nonsense", "--fault: 'nonsense': then.0: 'nonsense' is no kind of fault"),
+        ("--faults nowhere.yaml", "--faults: nowhere.yaml: can't be read: No such file"),
+        ("--chance 1.5", "--chance: '1.5' is not a number from 0 to 1"),
+        ("--seed x", "--seed: 'x' is not a whole number"),
+        ("--state /nowhere/at/all.json", "--state: /nowhere/at/all.json can't be used: No such file"),
         ("--nonsense", "unrecognized arguments: --nonsense"),
     ],
 )

@@ -531,24 +531,6 @@ def test_a_fault_is_a_name_or_yaml() -> None:
             fault_in(text)
 
 
-@pytest.mark.parametrize(
-    "flags, said",
-    [
-        ("--fault nonsense", "--fault: 'nonsense': then.0: 'nonsense' is no kind of fault"),
-        ("--faults nowhere.yaml", "--faults: nowhere.yaml: can't be read: No such file"),
-        ("--chance 1.5", "--chance: '1.5' is not a number from 0 to 1"),
-        ("--seed x", "--seed: 'x' is not a whole number"),
-        ("--state /nowhere/at/all.json", "--state: /nowhere/at/all.json can't be used: No such file"),
-    ],
-)
-def test_a_bad_flag_is_one_clear_message(flags: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(flags.split())
-    printed = capsys.readouterr()
-    assert (ended.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
-    assert said in printed.err
-
-
 def test_the_help_and_the_docs_name_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -40,17 +40,7 @@ def begun() -> Iterator[Begin]:
     processes: list[subprocess.Popen[str]] = []
 
     def begin(workspace: Workspace) -> "subprocess.Popen[str]":
-        processes.append(
-            subprocess.Popen(
-                ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
-                cwd=workspace.folder,
-                env=workspace.env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
+        processes.append(workspace.begin_up())
         return processes[-1]
 
     yield begin

@@ -26,16 +26,7 @@ def under_way(workspace: Workspace) -> tuple[Workspace, "subprocess.Popen[str]"]
     for number in range(MODELS):
         workspace.emulator.set_model(f"cm-{number}", job_seconds=3600)
     workspace.declare({f"model-{number}": model(number) for number in range(MODELS)})
-    engine = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
-        cwd=workspace.folder,
-        env={**workspace.env, "PULUMI_PARALLEL": "64"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    engine = workspace.begin_up({"PULUMI_PARALLEL": "64"})
     deadline = time.monotonic() + 120
     while len(workspace.emulator.jobs()) < MODELS:
         assert time.monotonic() < deadline

@@ -119,6 +119,19 @@ class Workspace:
         assert (ended.returncode != 0) is fails, ended.stdout
         return Ended(ended.returncode, ended.stdout)
 
+    def begin_up(self, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Start `pulumi up`, in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def up(self, *, fails: bool = False) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", fails=fails).output
 

@@ -2,7 +2,6 @@
 
 import copy
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,25 +43,12 @@ def colleague(ann: Workspace, name: str) -> Workspace:
     return other
 
 
-def starts(person: Workspace) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
-        cwd=person.folder,
-        env=person.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def test_while_one_brings_the_stack_up_another_can_look_and_waits_and_then_goes_on_from_there(ann: Workspace) -> None:
     ben = colleague(ann, "ben")
     for person in (ann, ben):
         person.declare(chat=model(1), summary=model(2))
     ann.emulator.set_model("cm-1", job_seconds=3600)
-    under_way = starts(ann)
+    under_way = ann.begin_up()
     deadline = time.monotonic() + 60
     while len(ann.emulator.jobs()) < 2:
         assert time.monotonic() < deadline
@@ -91,7 +77,7 @@ def test_of_those_who_begin_at_once_one_does_it_and_no_change_is_lost(ann: Works
     for number, person in enumerate(people, 1):
         person.emulator.set_model(f"cm-{number}", job_seconds=1)
         person.declare({"base": model(9), **{f"model-{n}": model(n) for n in range(1, number + 1)}})
-    for engine in [starts(person) for person in people]:
+    for engine in [person.begin_up() for person in people]:
         output, _ = engine.communicate(timeout=120)
         assert engine.returncode == 0 or "the stack is currently locked" in output, output
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pulumi_koreai.report import gantt
 from pulumi_koreai.report.gantt import Bar
-from tests.report.test_markdown import texts, unhurried
+from tests.report.test_markdown import texts
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -24,7 +24,6 @@ bars = st.lists(
 )
 
 
-@unhurried
 @given(bars)
 def test_mermaid_has_only_lines_of_the_grammar_and_no_more_than_it_can_draw(given_bars: list[Bar]) -> None:
     fence, kind, *lines = gantt.mermaid(given_bars).split("\n")
@@ -36,7 +35,6 @@ def test_mermaid_has_only_lines_of_the_grammar_and_no_more_than_it_can_draw(give
     assert bool(lines[end + 1 :]) == (len(given_bars) > 60)
 
 
-@unhurried
 @given(bars)
 def test_the_svg_is_well_formed_and_has_each_bar_inside_of_it(given_bars: list[Bar]) -> None:
     root = ET.fromstring(gantt.svg(given_bars))

@@ -2,12 +2,10 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.report import markdown
-
-unhurried = settings(deadline=None)  # how fast a test is says more of what else the machine does
 
 NASTY = [
     "|", "\\|", "\\\\|", "`", "```", "\n", "\n\n", "\r", "<", "<script>", "</td>", "</details>", "<!--", "-->", "&amp;",
@@ -30,7 +28,6 @@ def outside_code(text: str) -> str:
     return re.sub("`[^`]+`", "", text)
 
 
-@unhurried
 @given(texts)
 def test_code_is_one_span_on_one_line_that_can_be_seen(text: str) -> None:
     made = markdown.code(text)
@@ -39,19 +36,16 @@ def test_code_is_one_span_on_one_line_that_can_be_seen(text: str) -> None:
     assert made[1:-1].strip() or '"' in made
 
 
-@unhurried
 @given(texts.filter(lambda text: text.isprintable() and not set(text) & set("`\\ ") and 0 < len(text) <= 60))
 def test_code_shows_what_can_be_seen_as_it_is(text: str) -> None:
     assert markdown.code(text) == f"`{text}`"
 
 
-@unhurried
 @given(st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="`\\"), min_size=61))
 def test_a_long_name_is_cut_and_says_so(text: str) -> None:
     assert markdown.code(text) == f"`{text[:59]}…`"
 
 
-@unhurried
 @given(texts)
 def test_prose_has_only_words_outside_of_code(text: str) -> None:
     made = markdown.prose(text)
@@ -67,7 +61,6 @@ def test_a_sentence_of_words_stays_as_it_is() -> None:
     assert markdown.sentences(["cm-1 is gone.", "it failed (job ds-2)."]) == "`cm-1` is gone. It failed (job `ds-2`)."
 
 
-@unhurried
 @given(st.lists(st.lists(texts.map(markdown.code), min_size=3, max_size=3), max_size=5))
 def test_a_table_has_as_many_cells_as_it_is_given(rows: list[list[str]]) -> None:
     head, _, *lines = markdown.table(["a", "b", "c"], rows).splitlines()
@@ -77,7 +70,6 @@ def test_a_table_has_as_many_cells_as_it_is_given(rows: list[list[str]]) -> None
         assert not re.search(r"\\\\\|", line), "a backslash before that of a pipe is read differently by some"
 
 
-@unhurried
 @given(texts)
 def test_a_fence_ends_where_it_is_meant_to(text: str) -> None:
     first, *lines, last = markdown.fenced(text).split("\n")
@@ -86,7 +78,6 @@ def test_a_fence_ends_where_it_is_meant_to(text: str) -> None:
     assert all(line.isprintable() for line in lines)
 
 
-@unhurried
 @given(texts)
 def test_a_very_long_text_is_cut_in_its_middle(text: str) -> None:
     made = markdown.fenced((f"x{text}" * 5000)[:5000])
@@ -99,7 +90,6 @@ def test_values_are_shown_as_json_has_them() -> None:
     assert shown == ["`0.5`", "`40`", "`true`", "`vllm`", "`90m`", '`"two words"`', '`["</s>", "a|b"]`', '`"a\\nb"`']
 
 
-@unhurried
 @given(st.lists(st.text(min_size=1), max_size=20), st.integers(0, 100))
 def test_what_fits_fits_and_is_a_beginning(blocks: list[str], room: int) -> None:
     kept = markdown.fitting(blocks, room)

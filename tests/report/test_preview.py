@@ -17,7 +17,7 @@ from pulumi_koreai.report.reading import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Dige
 from pulumi_koreai.report.warnings import EIGHT_GPUS, is_production
 from pulumi_koreai.report.words import Kind
 from pulumi_koreai.spec import ProgramSpec, check, python_spelling
-from tests.report.test_markdown import cells, outside_code, texts, unhurried
+from tests.report.test_markdown import cells, outside_code, texts
 
 SECONDS = 725.0
 LIMIT = 20_000
@@ -336,7 +336,6 @@ digests = st.fixed_dictionaries(
 )
 
 
-@unhurried
 @given(digests, st.sampled_from([1, 12]))
 def test_whatever_names_and_values_hold_the_report_keeps_its_shape_and_its_bound(
     digest: dict[str, Any], times: int

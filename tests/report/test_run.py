@@ -12,7 +12,7 @@ from pulumi_koreai.api.wire import DockJob
 from pulumi_koreai.lifecycle import _progress
 from pulumi_koreai.report.reading import MODEL_TYPE, Run, read
 from pulumi_koreai.report.run import _PROGRESS, Report, _elapsed
-from tests.report.test_markdown import outside_code, texts, unhurried
+from tests.report.test_markdown import outside_code, texts
 
 LIMIT = 20_000
 
@@ -223,7 +223,6 @@ operations = st.lists(
 )
 
 
-@unhurried
 @given(operations, st.sampled_from([1, 30]), st.booleans())
 def test_whatever_names_and_reasons_hold_the_report_keeps_its_shape_and_its_bound(
     few: list[tuple[str, str, str, str, str]], times: int, ends: bool

@@ -16,7 +16,7 @@ from jsonschema.protocols import Validator
 from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.schema import SETTINGS, schema, text
-from pulumi_koreai.spec import Fault, FileSpec, _type_of, file_spelling
+from pulumi_koreai.spec import Fault, FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile import MODELS_KEY, StackFileError, read
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
 
@@ -262,7 +262,7 @@ def test_a_key_that_is_not_encrypted_and_a_misspelt_setting_are_refused() -> Non
 
 def test_the_schema_has_every_field_of_the_models() -> None:
     inner = {
-        file_spelling(name): {file_spelling(key) for key in getattr(_type_of(field)[0], "model_fields", {})}
+        file_spelling(name): {file_spelling(key) for key in getattr(type_of(field)[0], "model_fields", {})}
         for name, field in FileSpec.model_fields.items()
     }
     assert {name: set(field.get("properties", {})) for name, field in ENTRY["properties"].items()} == inner

@@ -280,6 +280,7 @@ TURNED_AWAY: dict[str, Answer] = {
     "429": reply(429, {"message": "Rate limit for this API has been reached. Please try again later"}),
     "503": reply(503),
     "409 another job": reply(409, {"message": "another deployment is in progress"}),
+    "409 busy": reply(409, {"message": "the model is deploying already, try later"}),
     "400 another job": reply(400, {"errors": [{"msg": "Another job is running on this model", "code": 400}]}),
 }
 MAYBE_TAKEN: dict[str, Answer] = {

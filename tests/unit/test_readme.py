@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.wire import HyperParameters, ScalingParameters
 from pulumi_koreai.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS
-from pulumi_koreai.spec import FileSpec, _type_of, file_spelling
+from pulumi_koreai.spec import FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile import StackFileError, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ ROWS = {match[1]: match[0] for match in re.finditer(r"^\| `([\w.:]+)` \|.*$", RE
 def test_every_key_of_an_entry_has_a_row_and_no_row_is_of_another() -> None:
     keys = set()
     for name, field in FileSpec.model_fields.items():
-        inner = _type_of(field)[0]
+        inner = type_of(field)[0]
         nested = getattr(inner, "model_fields", {}) if name != "timeouts" else {}
         keys |= {f"{file_spelling(name)}.{file_spelling(key)}" for key in nested} or {file_spelling(name)}
     assert keys == {row for row in ROWS if ":" not in row}
@@ -31,7 +31,7 @@ def test_every_range_is_the_one_that_is_checked(owner: type[HyperParameters | Sc
     group = owner.__name__[0].lower() + owner.__name__[1:]
     checked = 0
     for name, field in owner.model_fields.items():
-        rules = _type_of(field)[1]
+        rules = type_of(field)[1]
         low = [rule.ge for rule in rules if isinstance(rule, Ge)]
         high = [rule.le for rule in rules if isinstance(rule, Le)]
         if low:

@@ -74,8 +74,10 @@ _BODY_MAX_BYTES: Final = 1 << 18
 _CONNECTIONS_MAX: Final = 64
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
-# What a platform says that does one thing to a model at a time; the vendor's pages name neither words nor status.
-_BUSY: Final = re.compile(
+# What a platform says that does one thing to a model at a time; the vendor's pages name neither words nor status. A 409
+# says most of it by itself; a 400 may be about anything.
+_BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
+_ANOTHER_JOB: Final = re.compile(
     r"\banother (job|(un)?deploy\w*|operation)\b"
     r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
     r"|\bbeing (un)?deployed\b|\bis (busy|(un)?deploying)\b",
@@ -404,7 +406,7 @@ class Client:
             )
         elif status == 429:
             kind, hint = RateLimited, self._limit_hint()
-        elif status in (400, 409) and _BUSY.search(said):
+        elif (status == 409 and _BUSY.search(said)) or (status == 400 and _ANOTHER_JOB.search(said)):
             kind = Busy
             hint = "Another job is under way on the model. Wait until it has ended, then run this again."
         elif status >= 500:

@@ -16,8 +16,8 @@ from tf.types import Bool, List, String, TfType, Unknown  # type: ignore[import-
 from tf.types import Number as AnyNumber
 
 from ..api.wire import UNKNOWN
-from ..schema import _descriptions
-from ..spec import ModelSpec, Timeouts, _allowed, _type_of, file_spelling, python_spelling
+from ..schema import descriptions
+from ..spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
 from .words import terraform
 
 Values = dict[str, Any]
@@ -84,7 +84,7 @@ class NestedAttribute(Attribute):  # type: ignore[misc]
 
 def attributes_of(model: type[BaseModel]) -> list[Attribute]:
     """An attribute for each field of a declaration."""
-    described = _descriptions(model)
+    described = descriptions(model)
     names = {file_spelling(name): name for name in model.model_fields}
     return [
         _attribute(name, field, re.sub(r"`(\w+)`", lambda word: f"`{names.get(word[1], word[1])}`", described[key]))
@@ -93,12 +93,12 @@ def attributes_of(model: type[BaseModel]) -> list[Attribute]:
 
 
 def _attribute(name: str, field: FieldInfo, description: str) -> Attribute:
-    kind = _type_of(field)[0]
+    kind = type_of(field)[0]
     has_default = not field.is_required() and field.default is not None
     nested = isinstance(kind, type) and issubclass(kind, BaseModel)
     says = [description]
     if not nested:
-        says.append(f"Allowed: {_allowed(field, python_spelling)}.")
+        says.append(f"Allowed: {allowed_in(field, python_spelling)}.")
     if has_default:
         says.append(f"Default: {str(field.default).lower() if kind is bool else field.default}.")
     return (NestedAttribute if nested else Attribute)(
