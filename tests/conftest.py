@@ -1,8 +1,10 @@
 """What all the folders of tests share: the real engine."""
 
 import os
+import pickle
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,16 @@ settings.load_profile("unhurried")
 # A script's background run inherits an ignored SIGINT and hands it on to what it starts: no Ctrl-C would work.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def sdk_pickler() -> Iterator[None]:
+    """The SDK wraps two of pickle's methods again for each provider it pickles and never unwraps them
+    (`serialize_provider` in pulumi/dynamic/dynamic.py): after some 980 no later test could pickle anything."""
+    before = {name: getattr(pickle._Pickler, name) for name in ("_batch_setitems", "save_dict")}
+    yield
+    for name, method in before.items():
+        setattr(pickle._Pickler, name, method)
 
 
 @pytest.fixture(scope="session")
