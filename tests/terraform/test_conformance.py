@@ -93,8 +93,11 @@ def timed_out(tool: Workspace) -> Workspace:
     tool.emulator.set_model("cm-1", job_seconds=600)
     tool.declare(chat=model(timeouts={"create": "1s"}))
     with recording(tool):
-        tool.up(fails=True)
+        assert "has not ended after 1s" in tool.up(fails=True)
     assert tool.sent() == DEPLOY
+    (job,) = tool.emulator.jobs()
+    outputs = tool.outputs("chat")
+    assert (outputs["state"], outputs["dock_status_id"]) == ("deploying", job.id)
     tool.let_jobs_end()
     tool.declare(chat=model())
     return tool
@@ -108,6 +111,7 @@ def failed(tool: Workspace) -> Workspace:
     with recording(tool):
         assert "no GPU is free" in tool.up(fails=True)
     assert tool.sent() == DEPLOY
+    assert state(tool) == "failed"
     return tool
 
 
@@ -117,8 +121,8 @@ def unknown(tool: Workspace, wire: Wire) -> Workspace:
     wire.lose = True
     tool.declare(chat=model())
     with recording(tool):
-        tool.up(fails=True)
-    assert tool.sent() == ["deploy cm-1"]
+        assert "is not known, so the deploy is not sent again" in tool.up(fails=True)
+    assert tool.sent() == ["deploy cm-1"], "sent once"
     tool.let_jobs_end()
     return tool
 
@@ -126,6 +130,13 @@ def unknown(tool: Workspace, wire: Wire) -> Workspace:
 def state(tool: Workspace, name: str = "chat") -> str:
     found: str = tool.outputs(name)["state"]
     return found
+
+
+def temperature(tool: Workspace) -> tuple[float, float]:
+    """What the state remembers, and what runs."""
+    deployment = tool.emulator.model("cm-1").deployment
+    assert deployment is not None
+    return tool.outputs("chat")["hyper_parameters"]["temperature"], deployment.body["hyperParameters"]["temperature"]
 
 
 def is_deployed(tool: Workspace, model_id: str = "cm-1") -> bool:
@@ -139,8 +150,18 @@ def has_work_left(tool: Workspace) -> bool:
 
 
 def test_create_deployed(deployed: Workspace) -> None:
-    assert state(deployed) == "deployed"
-    assert is_deployed(deployed)
+    deployment = deployed.emulator.model("cm-1").deployment
+    assert deployment is not None
+    assert dict(deployment.body) == {
+        "name": "model-1",
+        "deviceType": "g5.xlarge",
+        "hyperParameters": {"temperature": 0.5, "maxTokens": 128, "topP": 1.0, "topK": 10},
+    }
+    (job,) = deployed.emulator.jobs()
+    outputs = deployed.outputs("chat")
+    assert (outputs["state"], outputs["dock_status_id"]) == ("deployed", job.id)
+    assert (outputs["last_action"], outputs["last_status"]) == ("DEPLOY", "SUCCESS")
+    assert 0.4 < outputs["last_job_seconds"] < 5
     assert not has_work_left(deployed)
 
 
@@ -150,6 +171,9 @@ def test_create_with_adopt(tool: Workspace) -> None:
     tool.up()
     assert tool.sent() == []
     assert state(tool) == "deployed"
+    tool.declare(chat=model())
+    tool.up()
+    assert tool.sent() == [], "that `adopt` goes afterwards is a setting of this side"
 
 
 def test_create_with_adopt_of_an_undeployed_model_is_refused(tool: Workspace) -> None:
@@ -165,6 +189,7 @@ def test_create_undeployed(tool: Workspace) -> None:
     tool.up()
     assert tool.sent() == UNDEPLOY
     assert state(tool) == "undeployed"
+    assert not is_deployed(tool)
 
 
 def test_create_undeployed_what_is_not_deployed(tool: Workspace) -> None:
@@ -178,6 +203,7 @@ def test_update_of_parameters_undeploy_first(deployed: Workspace) -> None:
     deployed.declare(chat=warmer())
     deployed.up()
     assert deployed.sent() == UNDEPLOY + DEPLOY
+    assert temperature(deployed) == (0.9, 0.9)
     assert not has_work_left(deployed)
 
 
@@ -216,10 +242,12 @@ def test_update_of_settings_of_this_side(deployed: Workspace) -> None:
 def test_update_of_parameters_of_an_undeployed_model(undeployed: Workspace) -> None:
     undeployed.declare(chat=warmer(deployed=False))
     undeployed.up()
-    assert undeployed.sent() == []
+    assert undeployed.outputs("chat")["hyper_parameters"]["temperature"] == 0.5, "that of the last deploy that was sent"
+    assert not has_work_left(undeployed)
     undeployed.declare(chat=warmer())
     undeployed.up()
     assert undeployed.sent() == DEPLOY
+    assert temperature(undeployed) == (0.9, 0.9)
 
 
 def test_update_after_a_timeout(timed_out: Workspace) -> None:
@@ -234,6 +262,7 @@ def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> N
     timed_out.declare(chat=warmer())
     timed_out.up()
     assert timed_out.sent() == LOOK + UNDEPLOY + DEPLOY
+    assert temperature(timed_out) == (0.9, 0.9)
 
 
 def test_update_after_a_timeout_of_an_update(deployed: Workspace) -> None:
@@ -261,14 +290,17 @@ def test_update_after_a_failed_undeploy(deployed: Workspace) -> None:
     with recording(deployed):
         assert "the gateway is stuck" in deployed.up(fails=True)
     assert deployed.sent() == UNDEPLOY
+    assert temperature(deployed) == (0.5, 0.5), "no other deploy was sent"
     deployed.up()
     assert deployed.sent() == UNDEPLOY + DEPLOY
 
 
 def test_update_after_an_end_that_is_not_known(unknown: Workspace) -> None:
-    assert (state(unknown), unknown.outputs("chat")["last_status"]) == ("failed", "UNKNOWN")
+    outputs = unknown.outputs("chat")
+    assert (outputs["state"], outputs["last_status"], outputs["dock_status_id"]) == ("failed", "UNKNOWN", "")
     unknown.up()
     assert unknown.sent() == UNDEPLOY + DEPLOY
+    assert state(unknown) == "deployed"
 
 
 def test_update_after_an_end_that_is_not_known_by_the_strategy_redeploy(unknown: Workspace) -> None:
@@ -290,7 +322,7 @@ def test_another_model_id(deployed: Workspace) -> None:
     deployed.declare(chat=model(2))
     deployed.up()
     assert deployed.sent() == ["deploy cm-2", "wait deploy cm-2", *UNDEPLOY]
-    assert is_deployed(deployed, "cm-2")
+    assert (is_deployed(deployed, "cm-1"), is_deployed(deployed, "cm-2")) == (False, True)
 
 
 def test_delete_deployed(deployed: Workspace) -> None:
@@ -299,9 +331,17 @@ def test_delete_deployed(deployed: Workspace) -> None:
     assert not is_deployed(deployed)
 
 
+def test_delete_by_taking_the_entry_out(deployed: Workspace) -> None:
+    deployed.declare({})
+    deployed.up()
+    assert deployed.sent() == UNDEPLOY
+    assert not is_deployed(deployed)
+
+
 def test_delete_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     timed_out.destroy()
     assert timed_out.sent() == LOOK + UNDEPLOY
+    assert not is_deployed(timed_out)
 
 
 def test_delete_failed(failed: Workspace) -> None:
