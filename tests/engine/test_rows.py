@@ -7,7 +7,7 @@ import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail
 from pulumi_koreai.emulator.faults import Fault
-from tests.engine.workspace import Workspace, model
+from tests.engine.workspace import Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
 
@@ -38,6 +38,13 @@ def test_a_take_over_is_told(workspace: Workspace) -> None:
     workspace.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
     workspace.declare(chat=model(adopt=True))
     assert "taken over" in workspace.up()
+
+
+def test_the_outputs_are_those_of_the_last_deploy_that_was_sent(deployed: Workspace) -> None:
+    deployed.declare(chat=warmer(deployed=False))
+    deployed.up()
+    assert deployed.outputs("chat")["hyper_parameters"]["temperature"] == 0.5
+    assert "unchanged" in deployed.preview("--expect-no-changes")
 
 
 def test_another_model_id_is_told_as_a_replacement(deployed: Workspace) -> None:
