@@ -79,5 +79,5 @@ clean: ## remove what was made here; the engine's cache outside the clone stays
 	@rm -rf .venv .venv-oldest .venv.lock .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-setup:
+setup: ## .venv with everything that requirements.lock names
 	@sh tools/setup.sh

@@ -74,7 +74,7 @@ def test_without_its_library_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (
         1,
-        "the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'\n",
+        "the emulator needs aiohttp: pip install '<a clone of pulumi-koreai>[emulator]'\n",
     )
 
 

@@ -203,7 +203,7 @@ def test_installed_where_nothing_else_is_it_serves_a_program_elsewhere(
     assert platform.model("cm-1").deployment is None
 
     needs = elsewhere.python("-m", "pulumi_koreai.emulator", fails=True)
-    assert needs == "the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'\n"
+    assert needs == "the emulator needs aiohttp: pip install '<a clone of pulumi-koreai>[emulator]'\n"
 
     extras = metadata(wheel).get_all("Provides-Extra", ())
     assert "emulator" in extras

@@ -169,7 +169,7 @@ def test_without_the_extra_everything_else_works_and_the_provider_says_what_to_i
         f"{without}import os; os.environ['TF_PLUGIN_MAGIC_COOKIE'] = 'x';"
         " from pulumi_koreai.terraform.__main__ import main; main()"
     )
-    assert python(asked) == "The Terraform provider needs tf: pip install 'pulumi-koreai[terraform]'\n"
+    assert python(asked) == "The Terraform provider needs tf: pip install '<a clone of pulumi-koreai>[terraform]'\n"
 
 
 def test_by_hand_the_provider_says_what_it_is() -> None:

@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError as missing:
     if missing.name != "aiohttp":
         raise
-    sys.exit("the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'")
+    sys.exit("the emulator needs aiohttp: pip install '<a clone of pulumi-koreai>[emulator]'")
 
 _EPILOG = """\
 What is deployed is shown at the URL that is printed when it listens. The control plane:

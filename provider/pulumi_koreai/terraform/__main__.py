@@ -31,7 +31,7 @@ def main() -> None:
     try:
         import tf  # type: ignore[import-untyped] # noqa: F401, PLC0415 - an extra: to say what to install
     except ModuleNotFoundError:
-        sys.exit("The Terraform provider needs tf: pip install 'pulumi-koreai[terraform]'")
+        sys.exit("The Terraform provider needs tf: pip install '<a clone of pulumi-koreai>[terraform]'")
     _serve(parent)
 
 
