@@ -103,10 +103,12 @@ CHANGES: Final[Mapping[str, Mapping[str, Model]]] = {
     "undeploy": with_("rerank", deployed=False),
     "remove": without("router"),
     "rename": {**without("router"), "triage": base()["router"]},
+    "move": {**with_("router", modelId="cm-00000009-0000-5000-8000-000000000000"), "triage": base()["router"]},
     "take-over": {**base(), "invoices": entry(7, "invoices", "g6e.xlarge", adopt=True)},
     "bring-back": with_("old-classifier", deployed=True),
     "fewer-replicas": with_("support-chat", scalingParameters={"minReplicas": 1, "maxReplicas": 4}),
     "record": with_("support-chat", timeouts={"update": "90m"}, updateStrategy="redeploy"),
+    "protect": with_("summary", protect=True),
     "unprotect": with_("rerank", protect=False),
     "nothing": base(),
 }
@@ -230,8 +232,8 @@ def workspace(folder: Path, env: Mapping[str, str], own_host: Path, **options: f
 
 
 def preview(stack: Workspace, *, fails: bool = False) -> str:
-    """What `pulumi preview --json --show-sames` prints."""
-    return trimmed(stack.pulumi("preview", "--json", "--show-sames", fails=fails).output)
+    """What `pulumi preview --json --show-sames --show-replacement-steps` prints."""
+    return trimmed(stack.pulumi("preview", "--json", "--show-sames", "--show-replacement-steps", fails=fails).output)
 
 
 def run(stack: Workspace, command: str, *, fails: bool = False) -> str:
@@ -266,6 +268,16 @@ def single(stack: Production) -> Iterator[tuple[str, str]]:
     yield "previews/unsettled.json", preview(stack)
 
 
+def leftover(stack: Production) -> Iterator[tuple[str, str]]:
+    """What a replacement has left whose undeploy failed."""
+    stack.declare(base())
+    stack.up()
+    stack.emulator.set_model("cm-00000004-0000-5000-8000-000000000000", fail=Fail(undeploy="it is stuck", once=True))
+    stack.declare(CHANGES["replace"])
+    stack.up(fails=True)
+    yield "previews/leftover.json", preview(stack)
+
+
 def others(stack: Production) -> Iterator[tuple[str, str]]:
     stack.program(OTHERS)
     yield "previews/others.json", preview(stack)
@@ -288,6 +300,7 @@ def main() -> int:
     assert engine.folder is not None
     makers: list[tuple[Callable[[Production], Iterator[tuple[str, str]]], dict[str, float]]] = [
         (single, {}),
+        (leftover, {}),
         (others, {}),
         (hundred, {"job_seconds": 2.0}),
     ]

@@ -153,6 +153,85 @@ def test_a_renamed_entry_is_no_undeploy() -> None:
     ]
 
 
+def leftover(model_id: str) -> dict[str, Any]:
+    """The engine's step for what a replacement has left."""
+    given = step(old={**outputs(), "model_id": model_id}, op="delete-replaced")
+    given["oldState"]["id"] = model_id
+    return given
+
+
+def halves(old_id: str, new_id: str) -> list[dict[str, Any]]:
+    """The engine's steps for a replacement."""
+    old, new = {**outputs(), "model_id": old_id}, inputs(model_id=new_id)
+    steps = [step(old=old, new=new, op="create-replacement"), step(old=old, new=new, op="replace")]
+    for half in steps:
+        half["oldState"]["id"] = old_id
+    return [*steps, leftover(old_id)]
+
+
+def test_a_replacement_is_one_change_and_what_an_earlier_one_left_another() -> None:
+    assert [change.kind for change in preview(*halves("cm-1", "cm-2")).changes] == [Kind.REPLACED]
+    kinds = [change.kind for change in preview(*halves("cm-2", "cm-3"), leftover("cm-1")).changes]
+    assert kinds == [Kind.UNDEPLOYED, Kind.REPLACED]
+    kinds = [change.kind for change in preview(*halves("cm-1", "cm-3"), leftover("cm-1")).changes]
+    assert kinds == [Kind.UNDEPLOYED, Kind.REPLACED], "of the same model"
+
+
+def test_what_a_replacement_left_is_not_undeployed_when_it_is_declared_again() -> None:
+    told = preview(*halves("cm-2", "cm-1"), leftover("cm-1"))
+    assert [(change.kind, change.cuts_off) for change in told.changes] == [
+        (Kind.REPLACED, True),
+        (Kind.RECORDED, False),
+    ]
+
+
+def test_a_model_that_moves_to_another_entry_is_not_cut_off() -> None:
+    moved = [*halves("cm-1", "cm-2"), step("other", new=inputs(model_id="cm-1"))]
+    assert {(change.kind, change.cuts_off) for change in preview(*moved).changes} == {
+        (Kind.REPLACED, False),
+        (Kind.REDEPLOYED, False),
+    }
+
+
+@pytest.mark.parametrize("before, after", [(False, True), (True, False)])
+def test_a_protection_alone_is_a_change(*, before: bool, after: bool) -> None:
+    given = step(old=outputs(), new=inputs(), op="same")
+    given["oldState"]["protect"], given["newState"]["protect"] = before, after
+    told = preview(given)
+    (change,) = told.changes
+    assert (change.kind, change.unprotected, told.anything) == (Kind.RECORDED, before, True)
+    assert [(one.path, one.old, one.new) for one in change.differences] == [("protect", before, after)]
+
+
+def test_a_resource_of_another_kind_is_a_change_too() -> None:
+    bucket = {"op": "create", "urn": "urn:pulumi:test::project::a:b:C::logs", "newState": {"type": "a:b:C"}}
+    provider = {"op": "update", "urn": "urn:p::x::y::z", "newState": {"type": "pulumi:providers:pulumi-python"}}
+    assert preview(bucket).anything
+    assert not preview(provider, step(old=outputs(), new=inputs(), op="same")).anything
+
+
+OPEN_ROWS = [
+    (outputs(), {"deployed": UNKNOWN_VALUE}, True, True),
+    (outputs(), {"deployment_name": UNKNOWN_VALUE}, True, False),
+    (outputs(), {"deployment_name": UNKNOWN_VALUE, "update_strategy": "redeploy"}, False, False),
+    (outputs(), {"update_strategy": UNKNOWN_VALUE}, True, False),
+    (outputs(State.UNDEPLOYED), {"deployed": UNKNOWN_VALUE}, False, False),
+    (None, {"deployed": UNKNOWN_VALUE}, True, True),
+    (None, {"adopt": UNKNOWN_VALUE}, False, False),
+]
+
+
+@pytest.mark.parametrize("old, declared, cut_off, undeploy", OPEN_ROWS)
+def test_what_is_decided_in_the_run_may_cut_callers_off(
+    old: Mapping[str, object] | None, declared: Mapping[str, object], *, cut_off: bool, undeploy: bool
+) -> None:
+    told = preview(step(old=old, new={**inputs(), **declared}))
+    (change,) = told.changes
+    assert (change.kind, change.cuts_off) == (Kind.OPEN, False)
+    assert (change.may_cut_off, change.may_undeploy) == (cut_off, undeploy)
+    assert ("for 1 model that is decided in the run" in told.markdown(LIMIT)) is cut_off
+
+
 def test_what_is_not_known_before_the_run_is_said_to_be_decided_in_it() -> None:
     later = {**inputs(), "deployment_name": UNKNOWN_VALUE}
     assert only(step(old=outputs(), new=later))[0] is Kind.OPEN

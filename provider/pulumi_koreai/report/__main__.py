@@ -29,11 +29,11 @@ exit status:
   {REFUSED}  it is written; the preview has what --fail-on names
 
 --fail-on:
-  undeploy  a model is undeployed, and not deployed again
+  undeploy  a model is undeployed, and not deployed again, or may be: that is known only in the run
   replace   a model is replaced by another
-  cut-off   callers are cut off, for a while or for good
+  cut-off   callers are cut off, for a while or for good, or may be
   warning   the report has a warning
-  change    anything changes
+  change    anything changes, resources that are no models included
 """
 
 
@@ -43,15 +43,15 @@ def _has(preview: Preview, what: str) -> bool:
 
     match what:
         case "undeploy":
-            return any_is(Kind.UNDEPLOYED)
+            return any_is(Kind.UNDEPLOYED) or any(change.may_undeploy for change in preview.changing)
         case "replace":
             return any_is(Kind.REPLACED)
         case "cut-off":
-            return any(change.cuts_off for change in preview.changing)
+            return any(change.cuts_off or change.may_cut_off for change in preview.changing)
         case "warning":
             return bool(preview.warnings)
         case _:
-            return bool(preview.changing)
+            return preview.anything
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,6 +45,7 @@ class Preview:
         others: how many resources that are no models have which operation.
         errors: what the engine or the program said when it gave up.
         untold: how many resources stay as they are, of which the digest has no more than the number.
+        anything: whether anything changes, resources that are no models included.
     """
 
     stack: str
@@ -53,6 +54,7 @@ class Preview:
     others: Counter[str]
     errors: list[str]
     untold: int
+    anything: bool
 
     @classmethod
     def of(cls, digest: Digest) -> "Preview":
@@ -62,7 +64,7 @@ class Preview:
         others = Counter(step.op for step in digest.steps if not step.is_model and not step.is_the_engine_s)
         errors = [line.text for line in digest.errors]
         telling = [text for text in errors if not text.startswith(_SAY_NO_MORE)]
-        return cls(stack, found, warnings(stack, found), others, telling or errors, digest.untold)
+        return cls(stack, found, warnings(stack, found), others, telling or errors, digest.untold, digest.changes)
 
     @property
     def changing(self) -> list[Change]:
@@ -88,15 +90,17 @@ class Preview:
         one = len(changing) == 1
         line = f"**{markdown.counted(len(changing), 'model')} change{'s' if one else ''}: {told}.**"
         cut = [change for change in changing if change.cuts_off]
+        may_be = sum(change.may_cut_off for change in changing)
+        perhaps = f"; for {markdown.counted(may_be, 'model')} that is decided in the run" if may_be else ""
         if not cut:
-            return f"{line} No caller is cut off."
+            return f"{line} No caller is cut off{', as far as is known' if perhaps else ''}{perhaps}."
         back = [change.cut_seconds for change in cut if change.kind is Kind.REDEPLOYED]
         lasting = []
         if back:
             lasting.append(f"those of {markdown.counted(len(back), 'model')} for {_as_long_as(back)}")
         if len(cut) > len(back):
             lasting.append(f"those of {markdown.counted(len(cut) - len(back), 'model')} for good")
-        return f"{line} Callers are cut off: {', '.join(lasting)}."
+        return f"{line} Callers are cut off: {', '.join(lasting)}{perhaps}."
 
     def _errors(self, room: int) -> Iterator[str]:
         shown = markdown.fitting(list(map(markdown.fenced, self.errors)), room)

@@ -6,7 +6,8 @@ is in them is passed over: the stack's configuration in particular is never read
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -109,6 +110,11 @@ class Step(_Read):
         """The stack itself and the providers are no resources to anybody but the engine."""
         return self.type.startswith("pulumi:")
 
+    @property
+    def protection_changes(self) -> bool:
+        """Whether `protect` comes or goes. To the engine a resource of which nothing else changes is the same."""
+        return self.old is not None and self.new is not None and self.old.protect != self.new.protect
+
 
 class Diagnostic(_Read):
     """A line for people.
@@ -135,7 +141,9 @@ class Digest(_Read):
     """What `pulumi preview --json` prints.
 
     Attributes:
-        steps: what the engine will do; without `--show-sames` only to resources that change, and to the stack.
+        steps: what the engine will do; without `--show-sames` only to resources that change, and to the stack. A
+            replacement is one step; a `delete-replaced` is left of an earlier one, whose deletion did not succeed. The
+            engine tells of it only with `--show-replacement-steps`, and counts it nowhere.
         diagnostics: what was said.
         change_summary: how many resources have which operation, the providers left out.
     """
@@ -149,6 +157,15 @@ class Digest(_Read):
         """How many resources stay as they are, of which there is no step."""
         told = sum(step.op == "same" for step in self.steps)
         return max(self.change_summary.get("same", told) - told, 0)
+
+    @property
+    def changes(self) -> bool:
+        """Whether `pulumi up` would change anything: a leftover deletion and a protection are among it."""
+        return any(
+            step.op != "same" or step.protection_changes
+            for step in self.steps
+            if not step.type.startswith("pulumi:providers:")
+        )
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -239,7 +256,8 @@ def read(text: str) -> Digest | Run:
         if isinstance(given, dict) and "timestamp" not in given:
             if not {"steps", "diagnostics", "changeSummary"} & set(given):
                 raise ReadingError("the JSON is no preview's: it has neither `steps` nor `diagnostics`.")
-            return Digest.model_validate(given)
+            digest = Digest.model_validate(given)
+            return digest.model_copy(update={"steps": _replacements_as_one(digest.steps)})
         events = list(_events(text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -270,14 +288,26 @@ def _events(text: str) -> Iterator[_Event]:
 
 
 def _planned(events: list[_Event]) -> Digest:
-    """The digest of a preview, out of its stream: the engine tells there of each half of a replacement too."""
-    steps = [
-        event.begun.metadata
-        for event in events
-        if event.begun and event.begun.metadata.op not in ("create-replacement", "delete-replaced")
-    ]
+    """The digest of a preview, out of its stream."""
+    steps: list[Step] = [event.begun.metadata for event in events if event.begun]
     lines = [event.diagnostic for event in events if event.diagnostic and not event.diagnostic.ephemeral]
-    return Digest(steps=list(steps), diagnostics=lines)
+    return Digest(steps=_replacements_as_one(steps), diagnostics=lines)
+
+
+def _replacements_as_one(steps: Sequence[Step]) -> list[Step]:
+    """The steps without both halves of each replacement, which the engine tells of beside the whole."""
+
+    def what(step: Step) -> tuple[str, str]:
+        return step.urn, step.old.id if step.old else ""
+
+    halves = Counter(what(step) for step in steps if step.op == "replace")
+    whole = []
+    for step in steps:
+        if step.op == "delete-replaced" and halves[what(step)]:
+            halves[what(step)] -= 1
+        elif step.op != "create-replacement":
+            whole.append(step)
+    return whole
 
 
 def _run(events: list[_Event]) -> Run:

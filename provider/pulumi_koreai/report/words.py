@@ -17,6 +17,10 @@ from .reading import Step as EngineStep
 
 _IT: Final = "the model"
 _THE_OLD_ONE: Final = "the present model"
+_MOVED: Final = "another entry declares it now, so the model is not undeployed."
+_MOVED_ON: Final = f"another entry declares {_THE_OLD_ONE} now, so it is not undeployed."
+_LETTING_GO: Final = ("delete", "delete-replaced", "replace")
+"""What the engine does to a resource whose model is undeployed, unless another resource has it now."""
 _UNSEEN: Final = "what is declared must be what runs: the platform has no call that could tell."
 
 
@@ -73,6 +77,8 @@ class Change:
         words: the same in sentences, which may hold text of the platform's.
         differences: the parameters that change; none of a model that is new.
         cuts_off: whether those who call it are cut off, for a while or for good.
+        may_cut_off: whether they may be, which is known only in the run.
+        may_undeploy: whether it may be undeployed and not deployed again, which is known only in the run.
         cut_seconds: for how long the last deploy took, where they are cut off until the next; 0 when not known.
         before: what it runs on now, as far as is recorded; None when it does not run.
         after: what it will run on.
@@ -88,63 +94,85 @@ class Change:
     before: Hardware | None = None
     after: Hardware | None = None
     unprotected: bool = False
+    may_cut_off: bool = False
+    may_undeploy: bool = False
 
 
 def changes(steps: Iterable[EngineStep]) -> list[Change]:
     """What the engine's steps mean to the models that they are about, the gravest first, each kind by name."""
     models = [step for step in steps if step.is_model]
-    deleted = {step.old.outputs.get("model_id") for step in models if step.op == "delete" and step.old}
-    renamed = deleted & {step.new.inputs.get("model_id") for step in models if step.op == "create" and step.new}
+    let_go = {step.old.outputs.get("model_id") for step in models if step.op in _LETTING_GO and step.old}
+    moved = let_go & {step.new.inputs.get("model_id") for step in models if step.new}
     order = {kind: index for index, kind in enumerate(Kind)}
-    found = (_change(step, renamed) for step in models)
+    found = (_change(step, moved) for step in models)
     return sorted(found, key=lambda change: (order[change.kind] if change.kind else len(order), change.name))
 
 
-def _change(step: EngineStep, renamed: Set[object]) -> Change:
+def _change(step: EngineStep, moved: Set[object]) -> Change:
     old = step.old.outputs if step.old else {}
     record = memory.record(_for_the_rules(old)) if step.old else None
     before = _hardware(record.request) if record and record.state in (State.DEPLOYED, State.DEPLOYING) else None
     if step.new is None and record is not None:
-        if old.get("model_id") in renamed:
-            words = ("its entry has another name now, so the model is not undeployed.",)
-            return Change(step.name, Kind.RECORDED, words, before=before)
-        return _retired(step.name, record, before)
-    unprotected = step.old is not None and step.new is not None and step.old.protect and not step.new.protect
+        if old.get("model_id") in moved:
+            return Change(step.name, Kind.RECORDED, (_MOVED,), before=before)
+        why = "its entry is gone."
+        if step.op != "delete":
+            why = f"{old.get('model_id')}, which the entry had before, was not undeployed when it was replaced."
+        return _retired(step.name, why, record, before)
+    protection: tuple[Difference, ...] = ()
+    if step.old and step.new and step.protection_changes:
+        protection = (Difference("protect", step.old.protect, step.new.protect),)
+    unprotected = bool(protection) and not protection[0].new
     if step.op == "same":
-        return Change(step.name, None, before=before, after=before, unprotected=unprotected)
-    news = step.new.inputs if step.new else {}
-    return replace(_declared(step, record, before, news, renamed), unprotected=unprotected)
+        kind, words = (Kind.RECORDED, ("nothing is sent.",)) if protection else (None, ())
+        return Change(step.name, kind, words, protection, before=before, after=before, unprotected=unprotected)
+    change = _declared(step, record, before, step.new.inputs if step.new else {}, moved)
+    return replace(change, differences=change.differences + protection, unprotected=unprotected)
 
 
-def _retired(name: str, record: Record, before: Hardware | None) -> Change:
+def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Change:
     goal = Goal(None)
     steps = steps_ahead(record, goal)
     words = outlook(_IT, _IT, record, goal) or [f"{_IT} is undeployed already; nothing is sent."]
     cuts_off = Step.UNDEPLOY in steps
     kind = Kind.UNDEPLOYED if cuts_off else Kind.RESUMED if steps else Kind.RECORDED
-    return Change(name, kind, ("its entry is gone.", *words), cuts_off=cuts_off, before=before)
+    return Change(name, kind, (why, *words), cuts_off=cuts_off, before=before)
 
 
 def _declared(
-    step: EngineStep, record: Record | None, before: Hardware | None, news: Properties, renamed: Set[object]
+    step: EngineStep, record: Record | None, before: Hardware | None, news: Properties, moved: Set[object]
 ) -> Change:
     differences = tuple(_differences(step, record, news))
     try:
         spec = _spec(step, news)
     except ValidationError:
         spec = None  # of another version, with other rules
-    if spec is None or _undecided(record, spec):
-        said = [f"what is declared is known only in the run, so what happens to {_IT} is too."]
-        return Change(step.name, Kind.OPEN, tuple(said), differences, before=before, after=_hardware_of(spec))
+    undecided = _undecided(record, spec)
+    if spec is None or undecided:
+        runs = record is None or record.state is not State.UNDEPLOYED
+        may_undeploy = runs and "deployed" in undecided
+        spared = record is None or (spec is not None and spec.update_strategy == "redeploy")
+        return Change(
+            step.name,
+            Kind.OPEN,
+            (f"what is declared is known only in the run, so what happens to {_IT} is too.",),
+            differences,
+            before=before,
+            after=_hardware_of(spec),
+            may_cut_off=may_undeploy or (runs and not spared),
+            may_undeploy=may_undeploy,
+        )
     after = _hardware_of(spec)
     if record is None:
-        kind, said = _new(spec, renamed)
+        kind, said = _new(spec, moved)
         cuts_off = kind is Kind.UNDEPLOYED
         return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     old = step.old.outputs if step.old else {}
     if step.op == "replace" or spec.model_id != old.get("model_id"):
         said = outlook(_THE_OLD_ONE, UNKNOWN, record, spec.goal(adopt=True))  # the ids are among what changes
         cuts_off = Step.UNDEPLOY in steps_ahead(record, Goal(None))
+        if old.get("model_id") in moved - {spec.model_id}:
+            said, cuts_off = [f"another model takes the place of {_THE_OLD_ONE}.", _MOVED_ON], False
         return Change(step.name, Kind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     goal = spec.goal(adopt=not old.get("adopt"))
     steps = steps_ahead(record, goal)
@@ -164,7 +192,7 @@ def _declared(
     return Change(step.name, kind, tuple(said) or ("nothing is sent.",), differences, cuts_off, seconds, before, after)
 
 
-def _new(spec: ProgramSpec, renamed: Set[object]) -> tuple[Kind, list[str]]:
+def _new(spec: ProgramSpec, moved: Set[object]) -> tuple[Kind, list[str]]:
     """What happens to a model that the stack does not know under this name."""
     (step,) = steps_ahead(None, spec.goal(adopt=True))
     match step:
@@ -172,8 +200,8 @@ def _new(spec: ProgramSpec, renamed: Set[object]) -> tuple[Kind, list[str]]:
             return Kind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
         case Step.UNDEPLOY:
             return Kind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
-        case _ if spec.model_id in renamed:
-            words = f"{_IT} is deployed over the running deployment, as its entry has another name now."
+        case _ if spec.model_id in moved:
+            words = f"{_IT} is deployed over the running deployment, as it was another entry's before."
             return Kind.REDEPLOYED, [words]
         case _:
             return Kind.DEPLOYED, [f"{_IT} is deployed."]
@@ -193,13 +221,15 @@ def _kind(record: Record, steps: list[Step], *, resumed: bool) -> Kind:
             return Kind.REDEPLOYED
 
 
-def _undecided(record: Record | None, spec: ProgramSpec) -> bool:
-    """Whether it takes a value that is not known yet to tell what happens."""
-    declared = spec.plain()
+def _undecided(record: Record | None, spec: ProgramSpec | None) -> Set[str]:
+    """The arguments whose values are not known yet, and on which depends what happens."""
     deciding = ["deployed", "adopt", "update_strategy"]
+    if spec is None:
+        return set(deciding)
+    declared = spec.plain()
     if record is not None and declared["deployed"] is True:
         deciding += memory.PARAMETERS
-    return any(isinstance(leaf, _Later) for name in deciding for leaf in _leaves(declared.get(name)))
+    return {name for name in deciding if any(isinstance(leaf, _Later) for leaf in _leaves(declared.get(name)))}
 
 
 class _Later(Unknown):
