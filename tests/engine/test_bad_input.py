@@ -93,7 +93,7 @@ def test_a_failed_deploy_tells_the_platforms_reason(workspace: Workspace, host: 
     workspace.declare(chat=model())
     output = workspace.up(fails=True)
     assert 'failed: "no GPU is free"' in output
-    assert ("Traceback" in output) is (host == "stock"), "the stock host adds one of its own"
+    assert "Traceback" not in output or host == "stock", "the stock host of newer SDKs adds one of its own"
 
 
 def test_timeouts_bound_the_whole_call_and_the_message_says_how_to_go_on(workspace: Workspace, host: str) -> None:
