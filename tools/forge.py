@@ -4,11 +4,12 @@ Which of the two, and which pull request, the runner's own environment says. A c
 mark in them that readers do not see, so that a second run changes what the first one wrote.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import requests
 
@@ -28,7 +29,13 @@ class ForgeError(Exception):
 
 
 class Forge:
-    """No forge: a pipeline's step that is run by hand says on the terminal all that it has to say."""
+    """No forge: a pipeline's step that is run by hand says on the terminal all that it has to say.
+
+    Attributes:
+        unattended: this is a pipeline's run, which takes a branch's code before anybody has reviewed it.
+    """
+
+    unattended: ClassVar[bool] = False
 
     def page(self, markdown: str) -> None:
         """Show it on the page of this run."""
@@ -36,8 +43,13 @@ class Forge:
     def output(self, name: str, value: str) -> None:
         """Hand a value to the jobs that come after this one."""
 
-    def comment(self, markdown: str) -> None:
-        """Make it the one comment on the pull request that this run is for; nothing where it is for none."""
+    def comment(self, markdown: str, *, anew: bool = True) -> None:
+        """Make it the one comment on the pull request that this run is for; nothing where it is for none.
+
+        Args:
+            markdown: the text; the commit that it is about is put before it.
+            anew: where there is no comment yet, write one.
+        """
 
     def open_issue(self, stack: str, title: str, markdown: str) -> None:
         """Make it the text of the stack's one open issue."""
@@ -60,6 +72,8 @@ def forge(env: Mapping[str, str] = os.environ) -> Forge:
 class GitHub(Forge):
     """GitHub Actions. Its token is the job's own, `github.token`."""
 
+    unattended = True
+
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._repository = f"repos/{env['GITHUB_REPOSITORY']}"
@@ -76,18 +90,23 @@ class GitHub(Forge):
     def output(self, name: str, value: str) -> None:
         self._append("GITHUB_OUTPUT", f"{name}={value}")
 
-    def comment(self, markdown: str) -> None:
+    def comment(self, markdown: str, *, anew: bool = True) -> None:
         _, kind, number = self._env["GITHUB_REF"].split("/", 2)
         if kind != "pull":
             return
         comments = f"{self._repository}/issues/{number.partition('/')[0]}/comments"
-        body = {"body": _marked(_COMMENT_MARK, markdown, self._run)}
+        # GITHUB_SHA is a merge that GitHub made for the run, and nobody else knows.
+        event = json.loads(Path(self._env["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        about = _about(event["pull_request"]["head"]["sha"], markdown)
+        body = {"body": _marked(_COMMENT_MARK, about, self._run)}
         for comment in self._api.each(comments):
-            # A person's comment may quote the mark.
-            if comment["user"]["type"] == "Bot" and _COMMENT_MARK in comment["body"]:
+            # A person's comment may quote the mark; that of an account which is gone has no user.
+            by_a_bot = (comment["user"] or {}).get("type") == "Bot"
+            if by_a_bot and _COMMENT_MARK in (comment["body"] or ""):
                 self._api.ask("PATCH", f"{self._repository}/issues/comments/{comment['id']}", body)
                 return
-        self._api.ask("POST", comments, body)
+        if anew:
+            self._api.ask("POST", comments, body)
 
     def open_issue(self, stack: str, title: str, markdown: str) -> None:
         body = {"title": title, "body": _marked(_issue_mark(stack), markdown, self._run)}
@@ -123,6 +142,8 @@ class GitLab(Forge):
     GitLab keeps an outdated deployment job from running by itself, and a job's log is its page.
     """
 
+    unattended = True
+
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._project = f"projects/{env['CI_PROJECT_ID']}"
@@ -132,17 +153,20 @@ class GitLab(Forge):
             "Is GITLAB_TOKEN an access token of this project, of a Reporter, with the scope `api`?",
         )
 
-    def comment(self, markdown: str) -> None:
+    def comment(self, markdown: str, *, anew: bool = True) -> None:
         if "CI_MERGE_REQUEST_IID" not in self._env:
             return
         notes = f"{self._project}/merge_requests/{self._env['CI_MERGE_REQUEST_IID']}/notes"
-        body = {"body": _marked(_COMMENT_MARK, markdown, self._env["CI_JOB_URL"])}
+        # The first is there in a pipeline of the merge's result only, whose own commit is GitLab's.
+        head = self._env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or self._env["CI_COMMIT_SHA"]
+        body = {"body": _marked(_COMMENT_MARK, _about(head, markdown), self._env["CI_JOB_URL"])}
         me = self._api.ask("GET", "user")["id"]
         for note in self._api.each(notes):
             if note["author"]["id"] == me and _COMMENT_MARK in note["body"]:
                 self._api.ask("PUT", f"{notes}/{note['id']}", body)
                 return
-        self._api.ask("POST", notes, body)
+        if anew:
+            self._api.ask("POST", notes, body)
 
     def open_issue(self, stack: str, title: str, markdown: str) -> None:
         body = {"title": title, "description": _marked(_issue_mark(stack), markdown, self._env["CI_JOB_URL"])}
@@ -204,7 +228,11 @@ class _Api:
             raise ForgeError(f"{method} {url}: no answer: {error}") from None
         if not answer.ok or answer.is_redirect:
             raise ForgeError(f"{method} {url}: answered {answer.status_code} {answer.text[:300]!r}. {self.hint}")
-        return answer.json()
+        try:
+            return answer.json()
+        except requests.JSONDecodeError:
+            said = f"answered {answer.status_code} without JSON: {answer.text[:300]!r}"
+            raise ForgeError(f"{method} {url}: {said}. Is there a proxy in between?") from None
 
     def each(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
         """Each of a list, page by page."""
@@ -216,6 +244,10 @@ class _Api:
 
 def _issue_mark(stack: str) -> str:
     return f"<!-- koreai-models: drift of {stack} -->"
+
+
+def _about(commit: str, markdown: str) -> str:
+    return f"For commit {commit}:\n\n{markdown}"
 
 
 def _marked(mark: str, markdown: str, run: str) -> str:

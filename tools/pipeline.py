@@ -12,14 +12,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import engine
 from forge import TOKENS, Forge, ForgeError, forge
+from pulumi_koreai.report import markdown
+from pulumi_koreai.report.reading import Digest, ReadingError, read
+from pulumi_koreai.yamlfile import YamlFile
 
 FINE: Final = 0
 FAILED: Final = 1
@@ -33,79 +36,149 @@ REPORT_LEAST_MAX_CHARS: Final = 20_000
 REFUSED: Final = 3
 """Of `python -m pulumi_koreai.report`: there is what `--fail-on` names."""
 
+_API_KEY: Final = re.compile(r"koreai:(config:)?apiKey")  # the engine takes both
+_KEY_IN_FILE: Final = (
+    "**Refused**: {file} has `koreai:apiKey`, which would be decrypted here for code that nobody has reviewed."
+    " Take it out (`pulumi config rm koreai:apiKey --stack {stack}`), let the platform issue another one, since this"
+    " one stays in the repository's history, and give that to `up` and `drift` as `KOREAI_API_KEY`."
+)
+_VIOLATIONS_MAX_CHARS: Final = 3_500
+_VIOLATION_MAX_CHARS: Final = 500
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a preview.
+    """What came of a command, for people in Markdown.
 
     Attributes:
-        report: in Markdown, for people.
-        failed: it could not be made, or it is refused: by the check of the file, a policy, a protection, `--fail-on`.
-        changes: `up` would change something.
+        stack: its name.
+        summary: one paragraph.
+        details: the rest, as long as it has to be.
+        failed: it could not be done, or it is refused: by the check of the file, a policy, a protection, `--fail-on`.
+        changes: of a preview: `up` would change something.
     """
 
-    report: str
-    failed: bool
-    changes: bool
+    stack: str
+    summary: str
+    details: str = ""
+    failed: bool = False
+    changes: bool = False
+
+    @property
+    def report(self) -> str:
+        return f"## {self.stack}\n\n{self.summary}\n\n{self.details}".rstrip() + "\n"
 
 
 class Stack:
-    """A stack of the project, and the engine that works on it."""
+    """A stack of the project, and the engine that works on it.
+
+    Args:
+        name: as the engine takes it: `prod`, `acme/prod` for one of an organisation. Files go by its last part alone.
+        env: the engine's.
+        scratch: a folder of this stack's own.
+    """
 
     def __init__(self, name: str, env: dict[str, str], scratch: Path) -> None:
         self.name = name
         self._env = env
-        self._digest = scratch / f"{name}.preview.json"
-        self._events = scratch / f"{name}.events.jsonl"
+        short = name.rpartition("/")[2]
+        self._file = Path("stacks", f"Pulumi.{short}.yaml")
+        self._policies = Path("policy", f"{short}.json")
+        self._digest = scratch / "preview.json"
+        self._events = scratch / "events.jsonl"
 
-    def preview(self, *options: str, fail_on: Sequence[str] = (), max_chars: int = COMMENT_MAX_CHARS) -> Outcome:
-        """What `up` would do, in a report of at most so many characters. Sends nothing."""
-        faults = self._tool("check", f"stacks/Pulumi.{self.name}.yaml")
+    def preview(
+        self, *, keyless: bool = False, fail_on: Sequence[str] = (), max_chars: int = COMMENT_MAX_CHARS
+    ) -> Outcome:
+        """What `up` would do. Sends nothing.
+
+        Args:
+            keyless: whether a stack whose file has the API key is refused.
+            fail_on: as for `python -m pulumi_koreai.report`.
+            max_chars: of the report, at most; 20,000 or more.
+        """
+        faults = self._tool("check", str(self._file))
         if faults.returncode:
-            return Outcome(self._titled(_fenced(faults.stdout + faults.stderr)), failed=True, changes=False)
+            summary = f"**The stack's file has faults**: `python -m pulumi_koreai.check {self._file}` lists them."
+            return Outcome(self.name, summary, markdown.fenced(faults.stdout + faults.stderr), failed=True)
+        if keyless and self._has_key():
+            return Outcome(self.name, _KEY_IN_FILE.format(file=f"`{self._file}`", stack=self.name), failed=True)
+        options = ("--json", "--show-sames", "--show-replacement-steps")
         with self._digest.open("w", encoding="utf-8") as digest:
-            code, errors = self._pulumi("preview", "--json", "--show-sames", *self._logged(), *options, stdout=digest)
+            code, errors = self._pulumi("preview", *options, *self._logged(), stdout=digest)
         try:
-            told: dict[str, Any] = json.loads(self._digest.read_text(encoding="utf-8"))
-        except ValueError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
-            return Outcome(self._titled(_fenced(errors)), failed=True, changes=False)
-        changes = any(count for kind, count in told.get("changeSummary", {}).items() if kind != "same")
-        report = self._tool(
-            "report", f"--max-chars={max_chars}", *(f"--fail-on={what}" for what in fail_on), str(self._digest)
+            told = read(self._digest.read_text(encoding="utf-8"))
+        except ReadingError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
+            return Outcome(self.name, "**The preview failed.**", markdown.fenced(errors), failed=True)
+        violations = self._violations()
+        room = max(max_chars - len(violations), REPORT_LEAST_MAX_CHARS)
+        status, summary, rest = self._report(
+            self._digest, f"--max-chars={room}", *(f"--fail-on={what}" for what in fail_on)
         )
-        parts = [report.stdout or _fenced(report.stderr)]
-        if violations := "\n".join(self._violations()):  # the engine leaves them out of the digest
-            parts.insert(0, _fenced(violations))
-        if report.returncode == REFUSED:
-            parts.insert(0, f"**Refused**: this pipeline is run with `--fail-on {' '.join(fail_on)}`.")
-        failed = report.returncode != 0 or (code != 0 and not changes)
-        return Outcome(self._titled("\n\n".join(parts)), failed, changes)
+        if status == REFUSED:
+            summary = f"**Refused**: this pipeline is run with `--fail-on {' '.join(fail_on)}`. {summary}"
+        if code and not status:  # the engine's reason is not in what it planned
+            rest = f"{markdown.fenced(errors)}\n\n{rest}"
+        changes = isinstance(told, Digest) and told.changes
+        return Outcome(self.name, summary, f"{violations}\n\n{rest}".strip(), code != 0 or status != 0, changes)
 
     def up(self) -> Outcome:
         """Bring the models to what is declared, and report on the run, however it ended."""
         code, errors = self._pulumi("up", "--yes", "--skip-preview", *self._logged())
-        text = _fenced(errors)
-        if self._events.exists():
-            report = self._tool("report", str(self._events))
-            text = report.stdout or _fenced(report.stderr)
-        return Outcome(self._titled(text), failed=code != 0, changes=True)
+        if not self._events.exists():
+            return Outcome(self.name, "**Nothing was done.**", markdown.fenced(errors), failed=code != 0)
+        _, summary, rest = self._report(self._events)
+        return Outcome(self.name, summary, f"{self._violations()}\n\n{rest}".strip(), failed=code != 0)
 
     def refresh(self) -> Outcome:
         """Ask the platform how the last jobs ended, and record it."""
         code, errors = self._pulumi("refresh", "--yes", "--skip-preview")
-        return Outcome(self._titled(_fenced(errors)), failed=code != 0, changes=False)
+        summary = "**The platform can't be asked.**" if code else "The last jobs' ends are recorded."
+        return Outcome(self.name, summary, markdown.fenced(errors), failed=code != 0)
+
+    def _has_key(self) -> bool:
+        data = YamlFile.read(self._file.read_bytes()).data
+        config = data.get("config") if isinstance(data, dict) else None
+        return isinstance(config, dict) and any(map(_API_KEY.fullmatch, config))
 
     def _logged(self) -> list[str]:
         """Options: the log of events, and the policies where the stack has a configuration of them."""
-        config = Path("policy", f"{self.name}.json")
+        config = self._policies
         policy = ["--policy-pack", "policy", "--policy-pack-config", str(config)] if config.exists() else []
         return ["--event-log", str(self._events), *policy]
 
-    def _violations(self) -> Iterator[str]:
+    def _report(self, file: Path, *options: str) -> tuple[int, str, str]:
+        """The exit status of the report's program, the report's first paragraph, which is its summary, and the rest."""
+        ended = self._tool("report", *options, str(file))
+        if not ended.stdout:
+            return ended.returncode, "**There is no report on it.**", markdown.fenced(ended.stderr)
+        summary, _, rest = ended.stdout.partition("\n\n")
+        return ended.returncode, summary, rest
+
+    def _violations(self) -> str:
+        """What the policies say, which is in the log of events alone: the mandatory ones first, each text once."""
+        said: dict[tuple[str, str, str], list[str]] = {}
         for line in self._events.read_text(encoding="utf-8").splitlines():
-            if violation := json.loads(line).get("policyEvent"):
+            try:
+                violation = json.loads(line).get("policyEvent")
+            except ValueError:  # the half line of a killed engine
+                continue
+            if violation:
+                name = violation.get("resourceUrn", "").split("::", 3)[-1]
                 _description, _, text = violation["message"].partition("\n")
-                yield f"{violation['enforcementLevel']} policy {violation['policyName']}: {text.strip()}"
+                text = " ".join(text.split()).removeprefix(f"{name}: ")
+                said.setdefault((violation["enforcementLevel"], violation["policyName"], text), []).append(name)
+        gravest_first = sorted(said.items(), key=lambda one: one[0][0] != "mandatory")
+        lines = [
+            f"{level} policy {policy}: {markdown.listed(names)}: {text}"[:_VIOLATION_MAX_CHARS]
+            for (level, policy, text), names in gravest_first
+        ]
+        shown = markdown.fitting(lines, _VIOLATIONS_MAX_CHARS)
+        if not shown:
+            return ""
+        left_out = sum(len(names) for _, names in gravest_first[len(shown) :])
+        more = f"\n\nLeft out here: {markdown.counted(left_out, 'more violation')}." if left_out else ""
+        return markdown.fenced("\n".join(shown)) + more
 
     def _pulumi(self, *arguments: str, stdout: TextIO | None = None) -> tuple[int, str]:
         """Run the engine; its exit status, and its errors, which the log has then too.
@@ -143,19 +216,20 @@ class Stack:
         print(ended.stderr, end="", file=sys.stderr)
         return ended
 
-    def _titled(self, text: str) -> str:
-        return f"## {self.name}\n\n{text.strip()}\n"
-
 
 def preview(stacks: Sequence[Stack], to: Forge, fail_on: Sequence[str]) -> int:
-    """Show what `up` would do, on the pull request if there is one; hand on which stacks it would change."""
+    """Show what `up` would do, on the pull request if there is one; hand on which stacks it can change."""
     max_chars = max(COMMENT_MAX_CHARS // len(stacks), REPORT_LEAST_MAX_CHARS)
-    outcomes = {stack.name: stack.preview(fail_on=fail_on, max_chars=max_chars) for stack in stacks}
-    report = "\n".join(outcome.report for outcome in outcomes.values())
+    outcomes = [stack.preview(keyless=to.unattended, fail_on=fail_on, max_chars=max_chars) for stack in stacks]
+    report = "\n".join(outcome.report for outcome in outcomes)
+    if len(outcomes) > 1:  # the end of a long comment is cut off
+        lines = [f"- {markdown.code(outcome.stack)}: {outcome.summary}" for outcome in outcomes]
+        report = "\n".join([*lines, "", report])
     _show(report, to)
-    to.output("stacks", json.dumps([name for name, outcome in outcomes.items() if outcome.changes]))
-    to.comment(report)
-    return FAILED if any(outcome.failed for outcome in outcomes.values()) else FINE
+    failed = any(outcome.failed for outcome in outcomes)
+    to.output("stacks", json.dumps([one.stack for one in outcomes if one.changes and not one.failed]))
+    to.comment(report, anew=failed or any(outcome.changes for outcome in outcomes))
+    return FAILED if failed else FINE
 
 
 def up(stack: Stack, to: Forge) -> int:
@@ -172,7 +246,7 @@ def drift(stack: Stack, to: Forge) -> int:
     """Look whether the models are as declared, as far as the platform can be asked; an issue says when they are not."""
     outcome = stack.refresh()
     if not outcome.failed:
-        outcome = stack.preview("--expect-no-changes")
+        outcome = stack.preview()
     _show(outcome.report, to)
     if outcome.failed:
         return FAILED
@@ -187,13 +261,6 @@ def drift(stack: Stack, to: Forge) -> int:
 def _show(report: str, to: Forge) -> None:
     print(report, flush=True)
     to.page(report)
-
-
-def _fenced(text: str) -> str:
-    """Text that shows as it is, whatever is in it."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.strip()}\n{fence}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -215,20 +282,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # No program under review needs what lets one write on the forge. The log of events is a debug command's.
     base = {key: value for key, value in os.environ.items() if key not in TOKENS}
     base |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DEBUG_COMMANDS": "true"}
+    to = forge()
     try:
-        env = engine.environment(engine.obtain(base), base)
+        env = _environment(base, to, told=given.command == "preview")
         with tempfile.TemporaryDirectory(prefix="pulumi-koreai-") as scratch:
-            stacks = [Stack(name, env, Path(scratch)) for name in given.stacks]
+            stacks = [Stack(name, env, Path(tempfile.mkdtemp(dir=scratch))) for name in given.stacks]
             match given.command:
                 case "preview":
-                    return preview(stacks, forge(), given.fail_on)
+                    return preview(stacks, to, given.fail_on)
                 case "up":
-                    return up(stacks[0], forge())
+                    return up(stacks[0], to)
                 case _:
-                    return drift(stacks[0], forge())
+                    return drift(stacks[0], to)
     except (engine.EngineError, ForgeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
+
+
+def _environment(base: dict[str, str], to: Forge, *, told: bool) -> dict[str, str]:
+    """The engine's; where there is none the pull request is `told`, as else its comment would be an older commit's."""
+    try:
+        return engine.environment(engine.obtain(base), base)
+    except engine.EngineError as error:
+        if told:
+            to.comment(f"**There is no preview.**\n\n{markdown.fenced(str(error))}")
+        raise
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A project with a stack, a platform, a forge and a runner of each test's own."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,14 @@ from pulumi_koreai.emulator import Emulator, Options
 from tests.engine.workspace import KEY, ROOT, Workspace
 from tests.gitops.forges import ForgeServer, forge_server
 from tests.gitops.workflows import Runner
+
+
+@pytest.fixture(autouse=True)
+def no_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline that runs the tests is not the tests' own: nothing of it is written to."""
+    for name in list(os.environ):
+        if name.startswith(("GITHUB_", "GITLAB_", "CI_")):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

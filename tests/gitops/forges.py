@@ -24,13 +24,15 @@ class ForgeServer:
     Attributes:
         url: of its API.
         tip: the newest commit of its branch `main`.
-        comments: on its only pull request, number 7.
+        head: the newest commit of its only pull request, number 7.
+        comments: on that pull request.
         issues: all that were ever opened.
         writes: how often something was written.
     """
 
     url: str = ""
     tip: str = "a" * 40
+    head: str = "d" * 40
     comments: list[Item] = field(default_factory=list)
     issues: list[Item] = field(default_factory=list)
     writes: int = 0
@@ -105,7 +107,7 @@ def forge_server() -> Iterator[ForgeServer]:
             if known in ((f"Bearer {TOKEN}", None), (None, TOKEN)):
                 body = json.loads(given) if given else {}
                 status, answer = repository.answer(self.command, url.path, parse_qs(url.query), body)
-            told = json.dumps(answer).encode()
+            told = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(told)))
             self.end_headers()

@@ -1,11 +1,12 @@
 """A pull request, its merge and the nights after, by the workflows' own steps, the real engine and the emulator."""
 
-import json
+import re
 import signal
 import time
 
 import pytest
 
+from pulumi_koreai.emulator.platform import Fail
 from tests.engine.workspace import KEY, Workspace, model
 from tests.gitops.forges import TOKEN, ForgeServer
 from tests.gitops.workflows import Runner
@@ -25,19 +26,22 @@ def test_from_a_pull_request_to_the_merge(workspace: Workspace, runner: Runner, 
     comment = forge.comments[-1]
     assert "## test" in comment["body"]
     assert "chat" in comment["body"]
+    assert f"For commit {forge.head}:" in comment["body"]
     assert "https://forge.example.com/team/models/actions/runs/1234" in comment["body"]
     assert runner.page in seen.output
 
     workspace.declare(chat=model(), renamed=model(2))
+    forge.head = "f" * 40
     assert runner.run("preview", "preview", pull_request=True).code == 0
     assert len(forge.comments) == people + 1, "one comment, however often"
     assert "renamed" in comment["body"]
+    assert f"For commit {forge.head}:" in comment["body"], "a reader sees whether it is the newest"
     assert [comment["body"] for comment in forge.comments[:people]] == said
     assert workspace.sent() == []
 
     writes = forge.writes
     assert runner.run("up", "preview").code == 0
-    assert json.loads(runner.output.removeprefix("stacks=")) == ["test"]
+    assert runner.stacks == ["test"]
     assert forge.writes == writes, "after the merge there is no pull request to comment on"
     assert workspace.sent() == []
     merged = runner.run("up", "up")
@@ -47,7 +51,68 @@ def test_from_a_pull_request_to_the_merge(workspace: Workspace, runner: Runner, 
     assert KEY not in merged.output
 
     assert runner.run("up", "preview").code == 0
-    assert json.loads(runner.output.removeprefix("stacks=")) == [], "nobody is asked to approve nothing"
+    assert runner.stacks == [], "nobody is asked to approve nothing"
+
+
+def test_a_deletion_that_is_left_over_is_seen_by_a_night_and_done_by_the_next_up(
+    workspace: Workspace, runner: Runner, forge: ForgeServer
+) -> None:
+    workspace.declare(chat=model(1))
+    workspace.up()
+    workspace.emulator.set_model("cm-1", fail=Fail(undeploy="No node answers", once=True))
+    workspace.declare(chat=model(2))
+    assert runner.run("up", "up").code == 1
+    assert "No node answers" in runner.page
+
+    night = runner.run("drift", "drift")
+    assert night.code == 3, night.output
+    (issue,) = forge.open_issues
+    assert "cm-1" in issue["body"]
+    assert runner.run("up", "preview").code == 0
+    assert runner.stacks == ["test"]
+    workspace.sent()
+    assert runner.run("up", "up").code == 0
+    assert workspace.sent() == ["undeploy cm-1", "wait undeploy cm-1"]
+
+
+def test_a_protection_that_comes_or_goes_alone_is_a_change(workspace: Workspace, runner: Runner) -> None:
+    workspace.declare(chat=model())
+    workspace.up()
+    for protect in (True, False):
+        workspace.declare(chat=model(protect=protect))
+        assert runner.run("up", "preview").code == 0
+        assert runner.stacks == ["test"]
+        assert runner.run("up", "up").code == 0
+        assert workspace.resource("chat").get("protect", False) is protect
+
+
+def test_a_stack_of_an_organisation_has_its_files_by_the_last_part_of_its_name(
+    workspace: Workspace, runner: Runner, forge: ForgeServer
+) -> None:
+    name = "organization/koreai-models/test"  # the only organisation that a state outside of Pulumi Cloud has
+    runner.values["join(fromJSON(vars.KOREAI_STACKS), ' ')"] = runner.values["matrix.stack"] = name
+    workspace.declare(chat=model())
+    assert runner.run("up", "preview").code == 0
+    assert runner.stacks == [name]
+    (workspace.folder / "policy" / "test.json").write_text('{"allowed-hardware": {"deviceTypes": []}}')
+    assert runner.run("up", "up").code == 1
+    assert f"## {name}" in runner.page
+    assert "allowed: none" in runner.page
+
+
+def test_a_pipeline_refuses_to_preview_a_stack_whose_file_has_the_key(
+    workspace: Workspace, runner: Runner, forge: ForgeServer
+) -> None:
+    workspace.set_key(KEY)
+    workspace.declare(chat=model())
+    assert runner.by_hand("preview test").code == 0, "it is for people"
+    refused = runner.run("preview", "preview", pull_request=True)
+    assert refused.code == 1
+    (comment,) = forge.comments
+    assert "**Refused**: `stacks/Pulumi.test.yaml` has `koreai:apiKey`" in comment["body"]
+    assert "(`pulumi config rm koreai:apiKey --stack test`)" in comment["body"]
+    workspace.pulumi("config", "rm", "koreai:apiKey", "--stack", "test")
+    assert "koreai:apiKey" not in (workspace.folder / "stacks" / "Pulumi.test.yaml").read_text()
 
 
 def test_a_run_that_the_branch_has_left_behind_does_nothing(
@@ -100,9 +165,31 @@ def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runn
     workspace.declare(chat=model())
     assert runner.run("preview", "preview", pull_request=True).code == 1
     (comment,) = forge.comments
-    assert "mandatory policy allowed-hardware: chat: deviceType g5.xlarge is not allowed" in comment["body"]
+    reason = "mandatory policy allowed-hardware: chat: deviceType g5.xlarge is not allowed"
+    assert reason in comment["body"]
+    assert comment["body"].index("The preview failed") < comment["body"].index(reason), "the summary comes first"
     assert runner.run("up", "up").code == 1
+    assert reason in runner.page
     assert workspace.sent() == []
+
+
+def test_what_a_policy_says_of_many_models_it_says_once(
+    workspace: Workspace, runner: Runner, forge: ForgeServer
+) -> None:
+    (workspace.folder / "policy" / "test.json").write_text('{"serves-callers": "advisory"}')
+    workspace.declare({f"model-{number}": model(number, protect=number > 10) for number in range(1, 13)})
+    seen = runner.run("preview", "preview", pull_request=True)
+    assert seen.code == 0, seen.output
+    (comment,) = forge.comments
+    told = " ".join(comment["body"].split())
+    assert told.count("this stack requires `updateStrategy: redeploy`") == 1
+    assert re.search(
+        r"advisory policy serves-callers: (model-\d+, ){5}model-\d+ and 6 more: this stack requires `upd", told
+    )
+    assert re.search(
+        r"advisory policy serves-callers: (model-\d+, ){5}model-\d+ and 4 more: this stack requires `pro", told
+    )
+    assert told.index("12 models change: 12 deployed.") < told.index("advisory policy")
 
 
 def test_the_program_under_review_gets_neither_the_key_nor_the_token(

@@ -8,9 +8,10 @@ from typing import Any
 
 import filelock
 import pytest
+import yaml
 
 from tests.engine.workspace import ROOT
-from tests.gitops.workflows import WORKFLOWS, workflow
+from tests.gitops.workflows import GITLAB, WORKFLOWS, workflow
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
@@ -114,19 +115,20 @@ def test_a_pull_request_from_a_fork_gets_the_check_alone() -> None:
     assert "secrets." not in str(jobs["check"])
 
 
-def test_a_change_of_whatever_a_preview_depends_on_is_previewed() -> None:
-    patterns = triggers("preview")["pull_request"]["paths"]
-    for part in (
-        "stacks/**",
-        "policy/**",
-        "provider/**",
-        "tools/**",
-        "__main__.py",
-        "Pulumi.yaml",
-        "requirements.lock",
-    ):
-        assert part in patterns
-        assert (ROOT / part.removesuffix("/**")).exists()
+def test_every_pull_request_is_previewed_so_that_no_comment_is_left_behind() -> None:
+    assert triggers("preview") == {"pull_request": None}, "no filter: see the file"
+    assert "changes" not in str(yaml.safe_load(GITLAB.read_text())["preview"]["rules"])
+
+
+def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() -> None:
+    job = workflow("up")["jobs"]["up"]
+    assert job["needs"] == "preview"
+    conditions = job["if"].removeprefix("${{ ").removesuffix(" }}").split(" && ")
+    assert conditions == [
+        "!cancelled()",  # without a word on the state of what it needs, GitHub demands its success
+        "needs.preview.outputs.stacks != ''",
+        "needs.preview.outputs.stacks != '[]'",
+    ]
 
 
 def test_one_up_at_a_time_for_a_stack_and_none_is_cut_short() -> None:

@@ -1,5 +1,6 @@
 """The workflows' own steps, taken from their files and run as a runner runs them."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from tests.gitops.forges import TOKEN, ForgeServer
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 GITLAB = ROOT / "docs" / "gitlab-ci.yml"
+
+MERGE = "e" * 40
+"""The commit that GitHub makes of a pull request for its run."""
 
 Name = Literal["preview", "up", "drift"]
 
@@ -57,6 +61,7 @@ class Runner:
         (step,) = (step for step in workflow(name)["jobs"][job]["steps"] if "tools/pipeline.py" in step.get("run", ""))
         for file in ("page", "output"):
             (self.scratch / file).write_text("")
+        (self.scratch / "event").write_text(json.dumps({"pull_request": {"head": {"sha": self.forge.head}}}))
         given = {
             "GITHUB_ACTIONS": "true",
             "GITHUB_API_URL": self.forge.url,
@@ -64,7 +69,8 @@ class Runner:
             "GITHUB_REPOSITORY": "team/models",
             "GITHUB_RUN_ID": "1234",
             "GITHUB_REF": "refs/pull/7/merge" if pull_request else "refs/heads/main",
-            "GITHUB_SHA": sha or self.forge.tip,
+            "GITHUB_SHA": MERGE if pull_request else sha or self.forge.tip,
+            "GITHUB_EVENT_PATH": str(self.scratch / "event"),
             "GITHUB_STEP_SUMMARY": str(self.scratch / "page"),
             "GITHUB_OUTPUT": str(self.scratch / "output"),
         }
@@ -82,6 +88,7 @@ class Runner:
             "GITLAB_CI": "true",
             "CI_API_V4_URL": self.forge.url,
             "CI_PROJECT_ID": "31",
+            "CI_COMMIT_SHA": self.forge.head,
             "CI_JOB_URL": "https://forge.example.com/jobs/1234",
             "GITLAB_TOKEN": TOKEN,
             "KOREAI_API_KEY": KEY,
@@ -119,8 +126,10 @@ class Runner:
         return (self.scratch / "page").read_text()
 
     @property
-    def output(self) -> str:
-        return (self.scratch / "output").read_text()
+    def stacks(self) -> list[str]:
+        """What the last step handed on to the job `up`."""
+        stacks: list[str] = json.loads((self.scratch / "output").read_text().removeprefix("stacks="))
+        return stacks
 
 
 def _ended(process: "subprocess.Popen[str]") -> Ended:
