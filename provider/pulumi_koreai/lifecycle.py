@@ -173,6 +173,21 @@ def pause_before_poll(elapsed: float, percent: float | None, shortest: float, lo
     return min(max(pause, shortest), longest)
 
 
+class _Overheard:
+    """A reporter that passes on what it is told, and remembers that there was progress in it."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.progressed = False
+
+    def progress(self, text: str) -> None:
+        self.progressed = True
+        self._reporter.progress(text)
+
+    def note(self, text: str) -> None:
+        self._reporter.note(text)
+
+
 class Lifecycle:
     """One model, for the length of one call."""
 
@@ -197,8 +212,9 @@ class Lifecycle:
             reporter: where progress goes.
         """
         self.record = record
-        self._client, self._model_id = client, model_id
-        self._clock, self._rng, self._reporter = clock, rng, reporter
+        self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
+        self._of_client = _Overheard(reporter)
+        self._client = client.telling(self._of_client)
 
     def reach(self, goal: Goal, timeout_seconds: float | None = None) -> None:
         """Do what is to be done until the model is as declared.
@@ -233,14 +249,17 @@ class Lifecycle:
                 raise
             self._reporter.note(f"the platform has no model {self._model_id}: there was nothing to undeploy.")
 
-    def settle(self) -> None:
+    def settle(self, timeout_seconds: float | None = None) -> None:
         """Wait for the job that is under way, if there is one, and record how it ended. Begins nothing.
+
+        Args:
+            timeout_seconds: as for `reach`.
 
         Raises:
             JobTimeout, ApiError: as `reach`.
         """
         if self.record and self.record.under_way:
-            self._resume(None)
+            self._resume(None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds)
 
     def refresh(self) -> None:
         """Ask once for the last job and record what it says.
@@ -387,8 +406,11 @@ class Lifecycle:
             pause = max(self._pause(began, job), (trouble.retry_after or 0.0) if trouble else 0.0)
             what = (job.status, int(job.percent or 0))
             now = self._clock.monotonic()
-            if what != told or now - told_at >= _PROGRESS_SECONDS:
+            # What the client told of its trouble with a look is over when a look goes well.
+            replaces = self._of_client.progressed and not trouble
+            if what != told or replaces or now - told_at >= _PROGRESS_SECONDS:
                 self._reporter.progress(_progress(job, action, now - began if sent_here else None))
+                self._of_client.progressed = False
                 told, told_at = what, now
         if sent_here:
             assert self.record is not None

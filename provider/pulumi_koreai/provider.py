@@ -29,6 +29,7 @@ from .api.errors import ConfigError, JobTimeout, KoreaiError
 from .api.settings import Settings
 from .api.wire import UNKNOWN, Unknown
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
+from .host.errors import of_ours
 from .lifecycle import Goal, Lifecycle, Record, State
 from .outlook import interrupted, not_recorded, outlook, timed_out, unfinished
 from .spec import ProgramSpec, Timeouts, check, python_spelling
@@ -201,7 +202,7 @@ class ModelDeploymentProvider(ResourceProvider):
         before = lifecycle.record
         try:
             lifecycle.reach(goal, _timeout(spec.custom_timeouts, operation))
-        except (KoreaiError, Cancelled) as error:
+        except (Exception, Cancelled) as error:
             now = lifecycle.record
             hosted = current_call().hosted
             recorded = now is not None and (now != before or now.under_way)
@@ -210,12 +211,17 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason = interrupted(spec.model_id, now, f"the next `pulumi up` {goes_on}")
                 if not recorded:
                     raise Cancelled(reason) from None
-            else:
+            elif not recorded:
+                raise
+            elif isinstance(error, KoreaiError):
                 reason = str(error)
-                if not recorded:
-                    raise
                 if hosted and isinstance(error, JobTimeout):
                     reason += f"\n{timed_out(operation, now)}"
+            elif hosted and now:
+                # Whatever it is, the job goes on: forgotten, it would be begun a second time.
+                reason = f"{unfinished(spec.model_id, now)}\n{of_ours(error, 'this provider')}"
+            else:
+                raise
             assert now is not None
             if now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not State.UNDEPLOYED:
                 reason += f"\n{spec.model_id} was undeployed first and is not deployed now."

@@ -131,6 +131,16 @@ class TestCancel:
         assert {answer(future).code for future in futures} == {"CANCELLED"}
         assert time.monotonic() - started < 2
 
+    def test_no_job_of_hundreds_is_lost_for_want_of_descriptors(self) -> None:
+        few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64));"
+        program = f"{few} from pulumi_koreai.host.__main__ import main; main()"
+        with FakeEngine() as engine, HostProcess(["-c", program], engine=engine) as host:
+            futures = waiting(host, 400, partial=20_000)
+            host.ask("Cancel")
+            answers = [answer(future) for future in futures]
+        assert {got.message for got in answers} == {"job-1 is still running"}
+        assert all(got.partial for got in answers)
+
     def test_a_provider_can_say_what_is_left_running(self, own_host: HostProcess) -> None:
         partial, says = waiting(own_host, 1, partial=1), waiting(own_host, 1, says="job-1 goes on")
         own_host.ask("Cancel")

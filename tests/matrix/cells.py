@@ -4,13 +4,17 @@ Both hosts' processes are driven over gRPC as the engine does it, many cells at 
 goes `SPEED` times as fast as the real one (see `hurried`). `test_real_engine` shows that the real engine sees the same.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
+import requests
 from pulumi.runtime.proto import provider_pb2
 
 from pulumi_koreai.api.wire import DeployRequest
@@ -22,7 +26,7 @@ from tests.host import harness
 from tests.host.harness import FakeEngine, HostProcess
 from tests.matrix import watch
 from tests.matrix.hurried import SPEED, quickened
-from tests.matrix.operations import HOSTS, RUNNING, WANTED, Host, Run, Seen
+from tests.matrix.operations import DOWN, HOSTS, RUNNING, WANTED, Host, Run, Seen
 from tests.matrix.watch import Resource
 
 Properties: TypeAlias = dict[str, Any]
@@ -52,6 +56,8 @@ class Stack:
         self._process, self._run, self._emulator = process, run, emulator
         self.resource: Resource | None = None
         self.declared = _declared(run, WANTED)
+        if run.kind == DOWN and run.what.strikes != "dock-status":
+            emulator.set_model(run.model, undeploy_seconds=0)  # nothing comes between an undeploy and a deploy
         if _is_acted_on(run):
             seconds = LONG_JOB_SECONDS / SPEED
             emulator.set_model(run.model, job_seconds=seconds, undeploy_seconds=seconds)
@@ -69,7 +75,7 @@ class Stack:
         self.resource = Resource({**inputs, **results}, inputs)
 
     def _interrupted_job(self, inputs: Properties) -> str:
-        odd = KINDS[self._run.kind] if self._run.kind else None
+        odd = KINDS.get(self._run.kind or "")
         with self._emulator.changing() as platform:
             if isinstance(odd, OddJob):
                 platform.model(self._run.model).oddity = odd.oddity
@@ -218,7 +224,7 @@ class Cells:
         """Run cells, many at once, but for those in which the platform goes away: that strikes others too."""
         batches: dict[str, list[Run]] = {}
         for run in runs:
-            batches.setdefault(run.model if run.kind == "away" else run.what.strikes, []).append(run)
+            batches.setdefault(run.model if run.kind in ("away", DOWN) else run.what.strikes, []).append(run)
         return {run: seen for batch in batches.values() for run, seen in self._run_together(batch).items()}
 
     def _run_together(self, runs: list[Run]) -> dict[Run, Seen]:
@@ -228,8 +234,12 @@ class Cells:
         stacks = {run: Stack(self._process(number, run), run, self._emulator) for number, run in enumerate(runs)}
         before = {run: stack.resource for run, stack in stacks.items()}
         taken_before = watch.deploys_taken(self._emulator)
-        self._emulator.use(*(watch.fault(run, quickened) for run in runs if run.kind is not None))
-        errors = self._all(stacks, Stack.operate)
+        with ExitStack() as faults:
+            if runs[0].kind == DOWN:
+                faults.enter_context(self._down(runs[0]))
+            else:
+                self._emulator.use(*(watch.fault(run, quickened) for run in runs if run.kind is not None))
+            errors = self._all(stacks, Stack.operate)
         self._emulator.use()
         held = {run: stack.resource for run, stack in stacks.items()}
         sent, notes, taken = watch.sent(self._emulator), self._notes(), watch.deploys_taken(self._emulator)
@@ -255,6 +265,36 @@ class Cells:
             )
             for run, stack in stacks.items()
         }
+
+    @contextmanager
+    def _down(self, run: Run) -> Iterator[None]:
+        """Nobody listens from before the request of the run until it was missed once, or until the run has ended."""
+        assert harness.until(lambda: self._emulator._site is not None)  # it may be away still from the run before
+        if watch.request_before(run):
+            self._emulator.use(watch.fault(run))
+        else:
+            seconds = {"seconds": watch.AWAY_SECONDS}
+            requests.post(f"{self._emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
+        ended = threading.Event()
+
+        def missed() -> bool:
+            return any(
+                line.ephemeral and line.urn == harness.urn(run.model) and "no connection" in line.message
+                for _, line in list(self._engine.lines)
+            )
+
+        def come_back() -> None:
+            harness.until(lambda: ended.is_set() or (run.often == "once" and missed()), 30)
+            back = self._emulator._listen(*self._emulator._address)  # it fails where nobody has left
+            asyncio.run_coroutine_threadsafe(back, self._emulator._loop).result(10)
+
+        with ThreadPoolExecutor(1) as pool:
+            back = pool.submit(come_back)
+            try:
+                yield
+            finally:
+                ended.set()
+            back.result()
 
     def _process(self, number: int, run: Run) -> HostProcess:
         processes = self._processes[run.host]
@@ -306,8 +346,12 @@ def _timeout_seconds(run: Run) -> int | None:
     """What ends an operation that a fault keeps up for ever; None where nothing has to: this machine may be slow."""
     if run.kind is None:
         return None
-    kind, look = KINDS[run.kind], run.what.strikes == "dock-status"
-    insists = isinstance(kind, (Answer, Reset, Cut)) or (isinstance(kind, Someone) and not look)
+    kind, look = KINDS.get(run.kind), run.what.strikes == "dock-status"
+    insists = (
+        isinstance(kind, (Answer, Reset, Cut))
+        or (isinstance(kind, Someone) and not look)
+        or (run.kind == DOWN and look)
+    )
     if (insists and run.often == "always") or run.kind in ("job-never-ends", "job-ends-unheard-of"):
         return LOOK_TIMEOUT_SECONDS if look else POST_TIMEOUT_SECONDS
     return None
@@ -315,7 +359,7 @@ def _timeout_seconds(run: Run) -> int | None:
 
 def _is_acted_on(run: Run) -> bool:
     """Whether somebody else acts on the model while its job is looked at."""
-    return run.kind is not None and isinstance(KINDS[run.kind], Someone) and run.what.strikes == "dock-status"
+    return isinstance(KINDS.get(run.kind or ""), Someone) and run.what.strikes == "dock-status"
 
 
 def _body(inputs: Properties) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, get_args
 
+from pulumi_koreai.emulator import KINDS
 from pulumi_koreai.emulator.routes import Operation as Request
 
 Host: TypeAlias = Literal["own", "stock"]
@@ -12,6 +13,12 @@ Often: TypeAlias = Literal["once", "always"]
 """A fault strikes the first such request of the operation, or each."""
 
 HOSTS: Final[tuple[Host, ...]] = get_args(Host)
+
+DOWN: Final = "down"
+"""Nobody listens when the request is to be sent. No kind of the emulator's, which can't know of a request before it
+comes: `cells` has it leave in time, and come back."""
+
+FAULTS: Final = (*KINDS, DOWN)
 
 RUNNING, WANTED = 0.5, 0.9
 """The temperature that tells the deployment before an operation from the one that it is about."""
@@ -88,7 +95,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One cell under one host. `kind`: of the fault, None for none."""
+    """One cell under one host. `kind`: of the fault, one of `FAULTS`, None for none."""
 
     kind: str | None
     operation: str

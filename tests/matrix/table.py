@@ -103,7 +103,7 @@ def _sees(run: Run, sees: str, seen: Seen) -> Iterator[str]:
 
 
 def _pattern(run: Run, phrase: str) -> str:
-    kind = KINDS[run.kind] if run.kind else None
+    kind = KINDS.get(run.kind or "")
     reason = kind.reason if isinstance(kind, OddJob) else None
     told = isinstance(kind, OddJob) and kind.shape != "none"
     # A fault in which somebody else acts makes the platform itself refuse.
@@ -121,6 +121,8 @@ def _sent(what: Operation, sent: str, seen: Seen) -> Iterator[str]:
     first, *more = sent.split(", ")
     if first in ("nothing", "a deploy"):
         expected: tuple[str, ...] = ("deploy",) if first == "a deploy" else ()
+    elif first == "what comes before it":
+        expected = what.posts[: what.it]
     else:
         expected = what.posts[: what.it + 1] if first == "up to it" else what.posts
     if _plain(seen.posts) != expected:

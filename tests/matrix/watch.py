@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pulumi_koreai.emulator import KINDS, Emulator, Fault
-from pulumi_koreai.emulator.faults import Effect, When
+from pulumi_koreai.emulator.faults import Away, Effect, When
 from pulumi_koreai.emulator.faults import Job as OddJob
 from pulumi_koreai.emulator.routes import Operation as Request
-from tests.matrix.operations import Run
+from tests.matrix.operations import DOWN, Run
 
 DEPLOYMENT_NAME: Final = "chat"
+AWAY_SECONDS: Final = 3600.0
+"""Longer than any test: whoever had the emulator leave has it come back."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,23 @@ class Resource:
 def fault(run: Run, as_here: Callable[[Effect], Effect] = lambda effect: effect) -> Fault:
     """What strikes. `as_here`: makes the effect one of the world of the test."""
     assert run.kind is not None
+    if run.kind == DOWN:
+        before = request_before(run)
+        assert before is not None
+        return Fault(then=[Away(seconds=AWAY_SECONDS)], operation=[before], model=run.model, when=When(times=1))
     what, kind = run.what, KINDS[run.kind]
     strikes = what.strikes
     if isinstance(kind, OddJob) and what.posts:  # the fault of a job is one of the job that is looked at
         strikes = _request(what.posts[what.it])
     when = When(times=1) if run.often == "once" else When()
     return Fault(then=[as_here(kind)], operation=[strikes], model=run.model, when=when)
+
+
+def request_before(run: Run) -> Request | None:
+    """What is sent before the request that is struck, None for nothing. (The undeploy of an update ends at once.)"""
+    what = run.what
+    before = what.posts[: what.it + (what.strikes == "dock-status")]
+    return _request(before[-1]) if before else None
 
 
 def _request(post: str) -> Request:

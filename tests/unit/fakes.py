@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.errors import NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.wire import Action, DeployRequest, DockJob
+from pulumi_koreai.reporting import Reporter
 
 MODEL = "cm-1"
 KEY = "kg-secret-0123456789"
@@ -117,6 +119,9 @@ class FakePlatform(Client):
     def commands(self) -> list[str]:
         """What was sent, without the looks at jobs."""
         return [what for what in self.sent if not what.startswith("job ")]
+
+    def telling(self, reporter: Reporter) -> Self:
+        return self
 
     def deploy(self, model_id: str, request: DeployRequest, until: float) -> DockJob:
         self.requests.append(request)

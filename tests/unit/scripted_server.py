@@ -73,6 +73,18 @@ def garbage(connection: socket.socket) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Pause:
+    """An answer that comes late."""
+
+    seconds: float
+    answer: Answer
+
+    def __call__(self, connection: socket.socket) -> bool:
+        time.sleep(self.seconds)
+        return self.answer(connection)
+
+
 class Stream:
     """A body that does not end (`pause_seconds=0`) or trickles, until the other side gives up or `pieces` are sent."""
 
@@ -121,7 +133,7 @@ class ScriptedServer:
 
     def listen(self) -> None:
         """Begin to serve; before that, connections are refused."""
-        self._socket.listen(64)
+        self._socket.listen(256)
         self._start(self._accept)
 
     def __enter__(self) -> Self:
@@ -133,13 +145,17 @@ class ScriptedServer:
         with suppress(OSError):  # it never listened
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self.hang_up()
+        for thread in self._threads:
+            thread.join(5)
+            assert not thread.is_alive()
+
+    def hang_up(self) -> None:
+        """End all connections, whatever they are at."""
         with self._lock:
             for connection in self._open:
                 with suppress(OSError):  # the other side was first
                     connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive()
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)

@@ -36,7 +36,18 @@ from pulumi_koreai.api.errors import (
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.wire import DeployRequest, DockJob
 from tests.unit.fakes import KEY, MODEL, PARAMETERS, REQUEST, Interrupted, SimClock
-from tests.unit.scripted_server import Answer, ScriptedServer, Stream, cut, garbage, hang_up, reply, reset, silence
+from tests.unit.scripted_server import (
+    Answer,
+    Pause,
+    ScriptedServer,
+    Stream,
+    cut,
+    garbage,
+    hang_up,
+    reply,
+    reset,
+    silence,
+)
 
 HOUR = 3600.0
 JOB: dict[str, object] = {"dockStatusId": "ds-1", "modelId": MODEL, "status": "IN_PROGRESS"}
@@ -251,6 +262,95 @@ def test_many_threads_share_one_client(dial: Dial) -> None:
     assert errors == []
     assert line.count == 80
     assert len({received.connection for received in line.server.received}) <= 8
+
+
+class _Queue:
+    """More looks at jobs at once than there are connections, on a platform that hangs."""
+
+    LOOKS = 200
+    CONNECTIONS = 64
+
+    def __init__(self, server: ScriptedServer, seconds: float) -> None:
+        self.server = server
+        self.stop = threading.Event()
+        self.ended: list[tuple[float, BaseException]] = []
+        self.client = Client(Settings(server.url, KEY, 1000), self, Random(3))
+        self.until = time.monotonic() + seconds
+        self._threads = [threading.Thread(target=self._look) for _ in range(self.LOOKS)]
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if self.stop.wait(max(seconds, 0)):
+            raise Interrupted
+
+    def _look(self) -> None:
+        try:
+            self.client.job("ds-1", MODEL, "DEPLOY", self.until)
+        except BaseException as error:  # noqa: BLE001 - told below
+            self.ended.append((time.monotonic(), error))
+
+    def __enter__(self) -> "_Queue":
+        for thread in self._threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(self.server.received) < self.CONNECTIONS and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert len(self.server.received) == self.CONNECTIONS
+        return self
+
+    def ended_within(self, seconds: float, looks: int) -> bool:
+        deadline = time.monotonic() + seconds
+        while len(self.ended) < looks and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(self.ended) >= looks
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.server.hang_up()
+        for thread in self._threads:
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_an_interruption_ends_the_wait_for_a_connection_and_nothing_more_is_sent() -> None:
+    with ScriptedServer(*[silence] * 500) as server, _Queue(server, seconds=HOUR) as queue:
+        queue.stop.set()
+        assert queue.ended_within(2, queue.LOOKS - queue.CONNECTIONS)
+        assert {type(error) for _, error in queue.ended} == {Interrupted}
+        server.hang_up()
+        assert queue.ended_within(5, queue.LOOKS)
+        assert len(server.received) == queue.CONNECTIONS
+
+
+def test_the_wait_for_a_connection_ends_when_the_time_is_up() -> None:
+    with ScriptedServer(*[silence] * 500) as server, _Queue(server, seconds=1.5) as queue:
+        assert queue.ended_within(5, queue.LOOKS)
+        # A request on its way has a second at least.
+        assert max(at for at, _ in queue.ended) - queue.until < 2
+        queued = [str(error) for _, error in queue.ended if isinstance(error, NotSent)]
+        assert len(queued) >= queue.LOOKS - 2 * queue.CONNECTIONS
+        assert "all 64 connections of this process waited for answers until the time was up" in queued[0]
+
+
+def test_connections_are_kept_and_none_is_thrown_away(caplog: pytest.LogCaptureFixture) -> None:
+    late = Pause(0.2, reply(200, JOB))
+    with ScriptedServer(*[late] * 300) as server:
+        client = Client(Settings(server.url, KEY, 1000), rng=Random(3))
+        threads = [
+            threading.Thread(target=client.job, args=("ds-1", MODEL, "DEPLOY", time.monotonic() + 60))
+            for _ in range(150)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({received.connection for received in server.received}) <= 64
+        assert len(server.received) == 150
+        client._session.close()
+    assert caplog.text == "", "urllib3 warns of a connection that its pool has no room for"
 
 
 @pytest.mark.parametrize("operation, connect, read", [("deploy", 10, 60), ("undeploy", 10, 60), ("ask", 5, 15)])
@@ -771,6 +871,35 @@ def test_each_refusal_is_of_its_class_and_hints_at_what_to_do(
     assert all(word in error.hint for word in words), error.hint
     assert bool(error.hint) == bool(words)
     assert str(error).endswith(f"\n{error.hint}" if words else "")
+
+
+NOT_DEPLOYED = {"message": "Model is not deployed"}
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_that_a_model_is_not_deployed_is_believed_where_the_platform_speaks_of_the_model(
+    dial: Dial, status: int
+) -> None:
+    assert type(dial(reply(status, NOT_DEPLOYED)).fails("undeploy")) is NotDeployed
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 405, 429, 500, 501, 502, 503, 504])
+def test_with_another_status_it_is_not_believed(dial: Dial, status: int) -> None:
+    line = dial(*[reply(status, NOT_DEPLOYED, {"Retry-After": "9999"})])
+    assert type(line.fails("undeploy")) is not NotDeployed
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_gateway_s_page_knows_nothing_of_deployments(dial: Dial, status: int) -> None:
+    page = "<html><h1>There is no active deployment for this host</h1></html>"
+    assert type(dial(reply(status, page)).fails("undeploy")) is Refused
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_model_that_is_not_yet_deployed_is_not_taken_for_one_that_is_not(dial: Dial, status: int) -> None:
+    not_yet = reply(status, {"message": "Model is not yet deployed: its deployment is in progress"})
+    line = dial(not_yet, reply(200, DONE))
+    assert line.undeploy().succeeded
 
 
 def test_only_a_refused_deploy_hints_at_the_console(dial: Dial) -> None:

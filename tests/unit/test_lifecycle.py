@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
 
 from pulumi_koreai.api.errors import (
     AnswerLost,
@@ -37,6 +38,7 @@ from pulumi_koreai.lifecycle import (
     State,
     pause_before_poll,
 )
+from tests.chaos.wire import Request, WiredClient, answer
 from tests.unit.fakes import (
     KEY,
     MODEL,
@@ -850,3 +852,23 @@ def test_progress_is_told_when_it_changes_and_once_a_minute_otherwise() -> None:
     scene.lifecycle.reach(DEPLOYED)
     assert 25 <= len(scene.told.progressed) <= 33
     assert len(scene.looks()) > 100
+
+
+@pytest.mark.parametrize("failures", [3, 7], ids=["a look goes well in the end", "the next one does"])
+def test_what_the_client_told_of_its_trouble_stays_until_a_look_goes_well_and_no_longer(failures: int) -> None:
+    clock, told = SimClock(), Told()
+    statuses = [*["IN_PROGRESS"] * 3, *[""] * failures, *["IN_PROGRESS"] * 3, "SUCCESS"]
+
+    def serve(_: Request) -> HTTPResponse:
+        status = statuses.pop(0)
+        return answer(200, {"dockStatusId": "ds-1", "status": status}) if status else answer(503)
+
+    client = WiredClient(serve, clock, told)
+    Lifecycle(client, MODEL, None, clock=clock, rng=Random(7), reporter=told).reach(DEPLOYED)
+    first, *troubles, after, last = told.progressed
+    assert {line.partition(";")[0] for line in troubles} == {"HTTP status 503"}
+    assert [line.rpartition(", ")[0] for line in (first, after, last)] == [
+        "deploying, job ds-1",
+        "deploying, job ds-1",
+        "deploying, job ds-1, SUCCESS",
+    ]

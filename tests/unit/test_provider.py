@@ -476,6 +476,53 @@ def test_an_interrupted_create_is_a_resource_with_its_job(stage: Stage) -> None:
     assert "the next `pulumi up` takes it up again" in caught.value.reasons[0]
 
 
+def failing_looks(error: Exception) -> Callable[[float], Answer]:
+    """A job of which a look raises something that nobody expects."""
+    look = takes(1e6)
+    return lambda age: error if age > 100 else look(age)
+
+
+@pytest.mark.parametrize("error", [KeyError("a bug"), MemoryError(), OSError(24, "Too many open files")], ids=repr)
+def test_a_fault_of_our_own_does_not_lose_the_job(stage: Stage, error: Exception) -> None:
+    stage.answers(job("IN_PROGRESS"))
+    stage.platform.looks = failing_looks(error)
+    if not stage.call.hosted:  # it can't keep anything, and shows the traceback itself
+        with pytest.raises(type(error)) as raised:
+            PROVIDER.create(INPUTS)
+        assert raised.value is error
+        return
+    with pytest.raises(PartialFailure) as caught:
+        PROVIDER.create(INPUTS)
+    assert results(dict(caught.value.outs)) == ("deploying", "ds-1", "DEPLOY", "IN_PROGRESS")
+    assert_whole(dict(caught.value.outs))
+    [reason] = caught.value.reasons
+    first, second, *_ = reason.splitlines()
+    assert first == "the deploy of cm-1 had not ended when last seen; job ds-1 is taken up again."
+    assert second.startswith("a fault of this provider, not of the program: please report it to pulumi-koreai ")
+    assert "Traceback (most recent call last):" in reason
+    assert reason.splitlines()[-1].startswith(type(error).__name__)
+    stage.answers(job("SUCCESS"))
+    stage.platform.looks = None
+    outs = PROVIDER.update(MODEL, dict(caught.value.outs), INPUTS).outs
+    assert stage.platform.commands == ["deploy cm-1"], "the next run sends no second one"
+    assert results(outs) == ("deployed", "ds-1", "DEPLOY", "SUCCESS")
+
+
+def test_a_fault_of_our_own_during_an_update_keeps_the_job_too(stage: Stage) -> None:
+    stage.answers(job("SUCCESS"), job("IN_PROGRESS", id="ds-2"))
+    stage.platform.looks = failing_looks(KeyError("a bug"))
+    with pytest.raises(PartialFailure if stage.call.hosted else KeyError) as caught:
+        PROVIDER.update(MODEL, RUNNING, {**INPUTS, **BIGGER})
+    if isinstance(caught.value, PartialFailure):
+        assert results(dict(caught.value.outs)) == ("deploying", "ds-1", "DEPLOY", "IN_PROGRESS")
+
+
+def test_a_fault_of_our_own_before_anything_was_sent_is_an_ordinary_exception(stage: Stage) -> None:
+    stage.answers(KeyError("a bug"))
+    with pytest.raises(KeyError):
+        PROVIDER.create(INPUTS)
+
+
 def test_an_interruption_before_anything_was_sent_is_no_more_than_that(stage: Stage) -> None:
     stage.answers(Cancelled())
     with pytest.raises(Cancelled):

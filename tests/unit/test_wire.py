@@ -288,6 +288,7 @@ def test_a_long_message_is_cut_at_400_characters(length: int, cut: bool) -> None
         "There is no active deployment",
         "no running deployment found",
         "No deployment for this model",
+        "There is no deployment running for this model",
     ],
 )
 def test_the_platform_says_that_a_model_is_not_deployed(message: str) -> None:
@@ -303,6 +304,9 @@ def test_the_platform_says_that_a_model_is_not_deployed(message: str) -> None:
         "no such model",
         "the model could not be undeployed",
         "deployment failed",
+        "Model is not yet deployed: its deployment is in progress",
+        "Not deployed yet: the model is still deploying",
+        "The model is not deployed, another job is at work on it",
     ],
 )
 def test_other_messages_say_nothing_of_the_kind(message: str) -> None:

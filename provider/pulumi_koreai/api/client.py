@@ -1,16 +1,19 @@
 """The typed client: one request, its retries, its errors."""
 
+import copy
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from random import Random
-from typing import Final, Literal
+from threading import BoundedSemaphore
+from typing import Final, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -47,7 +50,7 @@ from .errors import (
 )
 from .pacing import Pacer, published_limits
 from .settings import Settings, is_loopback
-from .wire import Action, DeployRequest, DockJob, message_in, says_not_deployed
+from .wire import Action, DeployRequest, DockJob, message_in, says_another_job, says_not_deployed
 
 USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
 
@@ -71,18 +74,15 @@ _DEPLOY: Final = _REPEATABLE.new(read=False, status_forcelist=(503,))
 
 _ANSWER_MAX_DEPTH: Final = 16
 _BODY_MAX_BYTES: Final = 1 << 18
+# Of the whole process: hundreds of waits need few at a time, unless the platform hangs.
 _CONNECTIONS_MAX: Final = 64
+_CONNECTION_STEP_SECONDS: Final = 0.2  # between two looks for a free one
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
-# What a platform says that does one thing to a model at a time; the vendor's pages name neither words nor status. A 409
-# says most of it by itself; a 400 may be about anything.
+# A 409 of a platform that does one thing to a model at a time says most of it by itself.
 _BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
-_ANOTHER_JOB: Final = re.compile(
-    r"\banother (job|(un)?deploy\w*|operation)\b"
-    r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
-    r"|\bbeing (un)?deployed\b|\bis (busy|(un)?deploying)\b",
-    re.IGNORECASE,
-)
+# With any other status it is not the platform that says what it knows of the model.
+_OF_THE_MODEL: Final = (400, 404, 409, 422)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _Session(requests.Session):
 class Client:
     """Talks to one platform with one key. Safe to share between threads; one for each process is enough.
 
-    Every method takes `until`, an instant of the clock: no pause for a limit or a retry goes past it.
+    Every method takes `until`, an instant of the clock: no pause for a limit, a connection or a retry goes past it.
     """
 
     def __init__(
@@ -137,7 +137,14 @@ class Client:
         self._reporter = reporter or Silent()
         limits = published_limits(settings.requests_per_minute)
         self._pacer = Pacer(self._clock, limits)
+        self._connections = BoundedSemaphore(_CONNECTIONS_MAX)
         self._session = self._new_session()
+
+    def telling(self, reporter: Reporter) -> Self:
+        """The same client, its pace and its connections shared, with another reporter."""
+        other = copy.copy(self)
+        other._reporter = reporter  # noqa: SLF001 - it is one of the same class
+        return other
 
     def deploy(self, model_id: str, request: DeployRequest, until: float) -> DockJob:
         """Deploy a model. Sent again only where the platform can't have taken it.
@@ -223,7 +230,8 @@ class Client:
             while True:
                 self._take_turn(operation, until)
                 try:
-                    job = self._exchange(session, operation, until, query, body)
+                    with self._connection(operation, until):
+                        job = self._exchange(session, operation, until, query, body)
                 except (RateLimited, Busy) as refusal:
                     error: ApiError = refusal
                     delay = pause * (0.5 + self._rng.random())
@@ -248,9 +256,9 @@ class Client:
                     raise error
                 if delay > 0:
                     self._reporter.progress(f"{_why(error)}; trying again in {delay:.0f} s")
-                    self._clock.sleep(delay)
-                    if self._clock.monotonic() >= until:  # it was a long sleep: the reason is still this error
-                        raise error
+                self._clock.sleep(delay)  # for no time too: an interruption ends it here, before anything is sent again
+                if self._clock.monotonic() >= until:  # it was a long sleep: the reason is still this error
+                    raise error
         except BaseException as end:
             # What ends the attempts (no connection, a limit, a revoked key, an interruption) says nothing of an earlier
             # one that the platform may have taken; only that there is nothing to undeploy settles that.
@@ -271,6 +279,28 @@ class Client:
         if wait > 0:
             self._reporter.progress(f"waiting {wait:.0f} s for the rate limit")
             self._clock.sleep(wait)
+
+    @contextmanager
+    def _connection(self, operation: _Operation, until: float) -> Iterator[None]:
+        """Room for one more connection.
+
+        Not the pool's own queue: nothing ends a wait in that, neither an interruption nor the time.
+        """
+        while not self._connections.acquire(blocking=False):
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                raise NotSent(
+                    f"{operation.purpose}: not sent, all {_CONNECTIONS_MAX} connections of this process waited for"
+                    " answers until the time was up",
+                    method=operation.method,
+                    path=operation.path,
+                    hint=f"{self.settings.host} does not answer. Check it, and the network between here and there.",
+                )
+            self._clock.sleep(min(_CONNECTION_STEP_SECONDS, left))
+        try:
+            yield
+        finally:
+            self._connections.release()
 
     def _exchange(
         self,
@@ -376,8 +406,12 @@ class Client:
         host = self.settings.host
         kind: type[Refused] = Refused
         hint = ""
-        if operation.action == "UNDEPLOY" and not operation.job_id and says_not_deployed(said):
+        of_the_model = status in _OF_THE_MODEL and not operation.job_id and not _is_page(answer)
+        if of_the_model and operation.action == "UNDEPLOY" and says_not_deployed(said):
             kind = NotDeployed
+        elif (status == 409 and _BUSY.search(said)) or ((status == 400 or of_the_model) and says_another_job(said)):
+            kind = Busy
+            hint = "Another job is under way on the model. Wait until it has ended, then run this again."
         elif 300 <= status < 400:
             origin = message_in(self._redacted(_origin(response.headers.get("Location", ""))))
             hint = (
@@ -406,9 +440,6 @@ class Client:
             )
         elif status == 429:
             kind, hint = RateLimited, self._limit_hint()
-        elif (status == 409 and _BUSY.search(said)) or (status == 400 and _ANOTHER_JOB.search(said)):
-            kind = Busy
-            hint = "Another job is under way on the model. Wait until it has ended, then run this again."
         elif status >= 500:
             kind = ServerError
         elif operation.is_deploy:
@@ -446,7 +477,7 @@ class Client:
 
     def _new_session(self) -> requests.Session:
         session = _Session()
-        adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS_MAX, pool_block=True)
+        adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS_MAX)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers.update(

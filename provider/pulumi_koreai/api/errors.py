@@ -12,7 +12,7 @@
     │       ├── Forbidden       403
     │       ├── NotFound        404
     │       ├── NotDeployed     an undeploy of a model that is not deployed
-    │       ├── Busy            409 or 400, another job is under way on the model
+    │       ├── Busy            another job is under way on the model
     │       ├── RateLimited     429
     │       └── ServerError     5xx
     └── JobError                one dock job: its id, action and last status
@@ -134,7 +134,7 @@ class NotDeployed(Refused):
 
 
 class Busy(Refused):
-    """409, or 400: the platform did not take the request, as it says that another job is under way on the model."""
+    """The platform did not take the request, as it says that another job is under way on the model."""
 
     transient = True
 

@@ -227,11 +227,26 @@ _NOT_DEPLOYED = re.compile(
     r"not\s+(currently\s+|yet\s+)?deployed|already\s+(been\s+)?undeployed|no\s+(active\s+|running\s+)?deployment",
     re.IGNORECASE,
 )
+_ANOTHER_JOB = re.compile(
+    r"\banother (job|(un)?deploy\w*|operation)\b"
+    r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
+    r"|\bbeing (un)?deployed\b|\b(is|still|currently|already) (busy|(un)?deploying)\b",
+    re.IGNORECASE,
+)
 
 
 def says_not_deployed(message: str) -> bool:
-    """Whether the platform's message is that the model is not deployed. The vendor documents no code for it."""
-    return bool(_NOT_DEPLOYED.search(message))
+    """Whether the platform's message is that the model is not deployed, and no job is about to change that.
+
+    The vendor documents no code for it.
+    """
+    without, times = _NOT_DEPLOYED.subn("", message)
+    return times > 0 and not says_another_job(without)
+
+
+def says_another_job(message: str) -> bool:
+    """Whether the platform's message is that another job is under way on the model. Not documented either."""
+    return bool(_ANOTHER_JOB.search(message))
 
 
 def _find_message(body: JsonValue, depth: int) -> str:

@@ -53,8 +53,13 @@ def of_provider(error: BaseException, doing: str) -> str:
     return said
 
 
-def of_host(error: BaseException) -> str:
-    """What the user reads of a fault of this host: everything there is, and whom to tell."""
+def of_ours(error: BaseException, whose: str) -> str:
+    """What the user reads of a fault of this package itself: everything there is, and whom to tell.
+
+    Args:
+        error: what was raised.
+        whose: the part of the package whose fault it is.
+    """
     name = __name__.partition(".")[0].replace("_", "-")
     try:
         about = metadata.metadata(name)
@@ -62,7 +67,7 @@ def of_host(error: BaseException) -> str:
         whom = f"{name} {about['Version']}" + (f" at {links['Issues']}" if "Issues" in links else "")
     except metadata.PackageNotFoundError:
         whom = name
-    return f"a fault of the dynamic provider host, not of the program: please report it to {whom}\n{whole(error)}"
+    return f"a fault of {whose}, not of the program: please report it to {whom}\n{whole(error)}"
 
 
 def of_pickle(error: BaseException) -> str:

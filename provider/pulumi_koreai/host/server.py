@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from queue import LifoQueue
 from typing import Any, NoReturn
 
 import dill  # type: ignore[import-untyped]
@@ -123,7 +124,7 @@ class Host:
             except _Refusal as refusal:
                 _abort(context, refusal)
             except BaseException as error:  # noqa: BLE001 - without an answer the engine would wait for ever
-                _abort(context, _Refusal(errors.of_host(error)))
+                _abort(context, _Refusal(errors.of_ours(error, "the dynamic provider host")))
 
         return handle
 
@@ -308,25 +309,27 @@ def _values(sent: struct_pb2.Struct, *, keep_unknowns: bool = False) -> dict[str
     return values
 
 
-# Event loops to use again: to make one for each answer is a third of what a small answer costs.
-_LOOPS: list[asyncio.AbstractEventLoop] = []
+# Event loops to use again: to make one for each answer is a third of what a small answer costs. Few: each holds
+# three descriptors, of which a process may have no more than 256, and a Ctrl-C brings hundreds of answers at once.
+_LOOPS_MAX = 4
+_LOOPS: LifoQueue[asyncio.AbstractEventLoop | None] = LifoQueue()  # None: not made yet
+for _ in range(_LOOPS_MAX):
+    _LOOPS.put(None)
 
 
 def _struct(values: Mapping[str, Any] | None, props: Mapping[str, Any]) -> struct_pb2.Struct:
     """The values as the engine keeps them, with the provider that they came with."""
+    loop = _LOOPS.get()
     try:
-        loop = _LOOPS.pop()
-    except IndexError:
-        loop = asyncio.new_event_loop()
-    try:
+        loop = loop or asyncio.new_event_loop()
         return loop.run_until_complete(
             rpc.serialize_properties({**(values or {}), PROVIDER_KEY: props.get(PROVIDER_KEY)}, {})
         )
     finally:
-        if asyncio.all_tasks(loop):
+        if loop is not None and asyncio.all_tasks(loop):
             loop.close()
-        else:
-            _LOOPS.append(loop)
+            loop = None
+        _LOOPS.put(loop)
 
 
 def _init_failed(id_: str, failure: PartialFailure, props: Mapping[str, Any]) -> bytes:
