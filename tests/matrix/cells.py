@@ -4,7 +4,6 @@ Both hosts' processes are driven over gRPC as the engine does it, many cells at 
 goes `SPEED` times as fast as the real one (see `hurried`). `test_real_engine` shows that the real engine sees the same.
 """
 
-import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -269,7 +268,7 @@ class Cells:
     @contextmanager
     def _down(self, run: Run) -> Iterator[None]:
         """Nobody listens from before the request of the run until it was missed once, or until the run has ended."""
-        assert harness.until(lambda: self._emulator._site is not None)  # it may be away still from the run before
+        assert harness.until(lambda: not self._emulator.away)  # it may be away still from the run before
         if watch.request_before(run):
             self._emulator.use(watch.fault(run))
         else:
@@ -285,8 +284,7 @@ class Cells:
 
         def come_back() -> None:
             harness.until(lambda: ended.is_set() or (run.often == "once" and missed()), 30)
-            back = self._emulator._listen(*self._emulator._address)  # it fails where nobody has left
-            asyncio.run_coroutine_threadsafe(back, self._emulator._loop).result(10)
+            self._emulator.come_back()  # it fails where nobody has left
 
         with ThreadPoolExecutor(1) as pool:
             back = pool.submit(come_back)

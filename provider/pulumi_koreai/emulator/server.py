@@ -41,6 +41,7 @@ connection (`request.transport.abort()`), before or after.
 _BODY_MAX_BYTES: Final = 1 << 20
 # Connections that wait to be accepted: several hundred pollers may come at once.
 _BACKLOG: Final = 1024
+_COME_BACK_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,19 @@ class Emulator(Server):
         """From now on these faults in the place of those before."""
         with self.lock:
             self.trouble.use(Script(faults=list(faults), seed=seed))
+
+    @property
+    def away(self) -> bool:
+        """Whether nobody listens now: see the fault `away`."""
+        return self._site is None
+
+    def come_back(self) -> None:
+        """Listen again at once, before the time is up.
+
+        Raises:
+            OSError: somebody listens already.
+        """
+        asyncio.run_coroutine_threadsafe(self._listen(*self._address), self._loop).result(_COME_BACK_SECONDS)
 
     def _run(self, ready: Future[str]) -> None:
         async def run() -> None:
