@@ -3,6 +3,9 @@
 By `pulumi` under the stock host, by `pulumi` under ours, by `terraform`. What a row begins with (a deployed model, a
 failed or an unfinished attempt) is made by the same tool; only the stock host can't record a failed attempt, so ours
 does it for it.
+
+Where an attempt came to no good end the row is run with Terraform's own refresh too, which tells the provider more than
+an apply alone does, and asks once for each last job.
 """
 
 from collections.abc import Iterator
@@ -52,10 +55,16 @@ def platform(wire: Wire) -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.fixture(params=["pulumi, stock host", "pulumi, own host", "terraform"])
+TOOLS = ["pulumi, stock host", "pulumi, own host", "terraform"]
+REFRESHING = "terraform, its own refresh"
+refreshing_too = pytest.mark.parametrize("tool", [*TOOLS, REFRESHING], indirect=True)
+
+
+@pytest.fixture(params=TOOLS)
 def tool(request: pytest.FixtureRequest, tmp_path: Path, platform: Emulator) -> Workspace:
-    if request.param == "terraform":
+    if request.param in ("terraform", REFRESHING):
         found: Terraform = request.getfixturevalue("terraform")
+        found.refreshes = request.param == REFRESHING
         return found
     env: dict[str, str] = request.getfixturevalue("engine_env")
     stock_folder: Path = request.getfixturevalue("stock_folder")
@@ -132,11 +141,18 @@ def state(tool: Workspace, name: str = "chat") -> str:
     return found
 
 
+def look(tool: Workspace, action: str = "deploy") -> list[str]:
+    """What a refresh adds, which all but Terraform's own do without. It is one request: see the test of that."""
+    return [f"wait {action} cm-1"] if isinstance(tool, Terraform) and tool.refreshes else []
+
+
 def temperature(tool: Workspace) -> tuple[float, float]:
     """What the state remembers, and what runs."""
     deployment = tool.emulator.model("cm-1").deployment
     assert deployment is not None
-    return tool.outputs("chat")["hyper_parameters"]["temperature"], deployment.body["hyperParameters"]["temperature"]
+    runs = deployment.body["hyperParameters"]
+    assert isinstance(runs, dict)
+    return tool.outputs("chat")["hyper_parameters"]["temperature"], float(str(runs["temperature"]))
 
 
 def is_deployed(tool: Workspace, model_id: str = "cm-1") -> bool:
@@ -218,6 +234,7 @@ def test_update_to_undeployed(undeployed: Workspace) -> None:
     assert not is_deployed(undeployed)
 
 
+@refreshing_too
 def test_update_to_undeployed_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     timed_out.declare(chat=model(deployed=False))
     timed_out.up()
@@ -249,6 +266,7 @@ def test_update_of_parameters_of_an_undeployed_model(undeployed: Workspace) -> N
     assert temperature(undeployed) == (0.9, 0.9)
 
 
+@refreshing_too
 def test_update_after_a_timeout(timed_out: Workspace) -> None:
     assert has_work_left(timed_out)
     timed_out.up()
@@ -257,6 +275,7 @@ def test_update_after_a_timeout(timed_out: Workspace) -> None:
     assert not has_work_left(timed_out)
 
 
+@refreshing_too
 def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> None:
     timed_out.declare(chat=warmer())
     timed_out.up()
@@ -264,36 +283,40 @@ def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> N
     assert temperature(timed_out) == (0.9, 0.9)
 
 
+@refreshing_too
 def test_update_after_a_timeout_of_an_update(deployed: Workspace) -> None:
     deployed.emulator.set_model("cm-1", job_seconds=600)
     deployed.declare(chat=warmer(updateStrategy="redeploy", timeouts={"update": "1s"}))
     with recording(deployed):
         deployed.up(fails=True)
-    assert deployed.sent() == DEPLOY
+    assert deployed.sent() == look(deployed) + DEPLOY
     deployed.let_jobs_end()
     deployed.declare(chat=warmer(updateStrategy="redeploy"))
     deployed.up()
     assert deployed.sent() == LOOK
 
 
+@refreshing_too
 def test_update_after_a_failed_deploy(failed: Workspace) -> None:
     assert has_work_left(failed)
     failed.up()
-    assert failed.sent() == DEPLOY
+    assert failed.sent() == look(failed) + DEPLOY
     assert state(failed) == "deployed"
 
 
+@refreshing_too
 def test_update_after_a_failed_undeploy(deployed: Workspace) -> None:
     deployed.emulator.set_model("cm-1", fail=Fail(undeploy="the gateway is stuck", once=True))
     deployed.declare(chat=warmer())
     with recording(deployed):
         assert "the gateway is stuck" in deployed.up(fails=True)
-    assert deployed.sent() == UNDEPLOY
+    assert deployed.sent() == look(deployed) + UNDEPLOY
     assert temperature(deployed) == (0.5, 0.5), "no other deploy was sent"
     deployed.up()
-    assert deployed.sent() == UNDEPLOY + DEPLOY
+    assert deployed.sent() == look(deployed, "undeploy") + UNDEPLOY + DEPLOY
 
 
+@refreshing_too
 def test_update_after_an_end_that_is_not_known(unknown: Workspace) -> None:
     outputs = unknown.outputs("chat")
     assert (outputs["state"], outputs["last_status"], outputs["dock_status_id"]) == ("failed", "UNKNOWN", "")
@@ -308,6 +331,7 @@ def test_update_after_an_end_that_is_not_known_by_the_strategy_redeploy(unknown:
     assert unknown.sent() == DEPLOY
 
 
+@refreshing_too
 def test_update_after_an_end_that_is_not_known_with_adopt(unknown: Workspace) -> None:
     unknown.declare(chat=model(adopt=True))
     unknown.up()
@@ -337,15 +361,17 @@ def test_delete_by_taking_the_entry_out(deployed: Workspace) -> None:
     assert not is_deployed(deployed)
 
 
+@refreshing_too
 def test_delete_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     timed_out.destroy()
     assert timed_out.sent() == LOOK + UNDEPLOY
     assert not is_deployed(timed_out)
 
 
+@refreshing_too
 def test_delete_failed(failed: Workspace) -> None:
     assert "was not deployed" in failed.destroy()
-    assert failed.sent() == ["undeploy cm-1"]
+    assert failed.sent() == [*look(failed), "undeploy cm-1"]
 
 
 def test_delete_what_is_not_deployed(deployed: Workspace) -> None:
@@ -384,3 +410,16 @@ def test_refresh_records_how_a_job_ended(timed_out: Workspace) -> None:
     timed_out.refresh()
     assert timed_out.sent() == LOOK
     assert state(timed_out) == "deployed"
+
+
+def test_what_terraform_s_own_refresh_adds_is_one_look_at_each_last_job(terraform: Terraform) -> None:
+    """So that the rows above, which take several looks in a row as one, are the same but for that."""
+    terraform.declare(chat=model(), rerank=model(2))
+    terraform.up()
+    for refreshes, looks in ((False, []), (True, ["cm-1", "cm-2"])):
+        before = len(terraform.emulator.requests())
+        terraform.refreshes = refreshes
+        terraform.up()
+        jobs = {job.id: job.model_id for job in terraform.emulator.jobs()}
+        paths = [entry.path for entry in terraform.emulator.requests()[before:]]
+        assert sorted(jobs[path.rsplit("/", 1)[-1]] for path in paths) == looks

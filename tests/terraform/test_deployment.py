@@ -11,10 +11,8 @@ from tf.utils import Diagnostic, Diagnostics  # type: ignore[import-untyped]
 from pulumi_koreai.api.errors import ConfigError, Refused
 from pulumi_koreai.terraform.deployment import ModelDeployment, Planned
 from pulumi_koreai.terraform.platform import Interrupted, Platform
-from pulumi_koreai.terraform.schema import ATTRIBUTES, VERSION, Values, decoded
+from pulumi_koreai.terraform.schema import ATTRIBUTES, RESULTS, VERSION, Values, decoded
 from tests.unit.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, takes
-
-RESULTS = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
 
 
 class Simulated(Platform):
@@ -40,12 +38,13 @@ def config(**changes: object) -> Values:
 def state(**changes: object) -> Values:
     """A model that is deployed as `config` declares."""
     defaults = {"model_type": "openSource", "deployed": True, "adopt": False, "update_strategy": "undeploy-first"}
-    results = dict(zip(RESULTS, ("deployed", "ds-1", "DEPLOY", "SUCCESS", 725.0), strict=True))
+    results = dict(zip(RESULTS, ("deployed", "ds-1", "DEPLOY", "SUCCESS", 725.0, False), strict=True))
     return config(**{**defaults, **results, **changes})
 
 
 FAILED = {"state": "failed", "last_status": "FAILED"}
 UNDER_WAY = {"state": "deploying", "last_status": "IN_PROGRESS"}
+ENDED_WELL = {"unfinished_creation": True}  # as a refresh found it
 
 
 def proposed(prior: Values | None, given: Values) -> Values:
@@ -56,10 +55,23 @@ def proposed(prior: Values | None, given: Values) -> Values:
     return given | {name: prior[name] for name in computed if given[name] is None}
 
 
-def planned(prior: Values | None, **changes: object) -> tuple[Planned, list[Diagnostic]]:
+def planned(
+    prior: Values | None, platform: Platform | None = None, private: bytes = b"", **changes: object
+) -> tuple[Planned, list[Diagnostic]]:
     diagnostics, given = Diagnostics(), config(**changes)
-    plan = ModelDeployment(Simulated()).plan(diagnostics, prior, proposed(prior, given), given)
+    plan = ModelDeployment(platform or Simulated()).plan(diagnostics, prior, proposed(prior, given), given, private)
     return plan, diagnostics.diagnostics
+
+
+def planned_deletion(platform: Platform, prior: Values) -> list[Diagnostic]:
+    diagnostics = Diagnostics()
+    assert ModelDeployment(platform).plan(diagnostics, prior, None, {}).values is None
+    told: list[Diagnostic] = diagnostics.diagnostics
+    return told
+
+
+def errors(diagnostics: Iterable[Diagnostic]) -> list[str]:
+    return [found.summary for found in diagnostics if found.severity == Diagnostic.ERROR]
 
 
 def values_of(plan: Planned) -> Values:
@@ -76,7 +88,7 @@ def test_a_creation_is_planned_with_the_defaults_and_nothing_is_known_of_its_end
     values = values_of(plan)
     assert (values["model_type"], values["deployed"], values["adopt"]) == ("openSource", True, False)
     assert {values[name] for name in RESULTS} == {Unknown}
-    assert (plan.private, plan.replaces, warnings) == (MODEL.encode(), [], [])
+    assert (plan.replaces, warnings) == ([], [])
 
 
 def test_nothing_changes_where_nothing_differs() -> None:
@@ -103,7 +115,7 @@ def test_a_setting_that_is_not_given_any_more_is_the_default_again() -> None:
     ],
 )
 def test_a_plan_says_what_happens_to_callers_at_the_attribute(
-    changes: dict[str, object], path: list[str], words: str
+    changes: dict[str, Any], path: list[str], words: str
 ) -> None:
     plan, (warning,) = planned(state(), **changes)
     assert words in warning.summary
@@ -112,8 +124,15 @@ def test_a_plan_says_what_happens_to_callers_at_the_attribute(
     assert values_of(plan)["dock_status_id"] is Unknown
 
 
-@pytest.mark.parametrize("left, words", [(FAILED, "the last deploy of cm-1 failed"), (UNDER_WAY, "is taken up again")])
-def test_unfinished_work_is_a_change_though_nothing_differs(left: dict[str, object], words: str) -> None:
+@pytest.mark.parametrize(
+    "left, words",
+    [
+        (FAILED, "the last deploy of cm-1 failed"),
+        (UNDER_WAY, "is taken up again"),
+        (ENDED_WELL, "the apply that created cm-1 ended before its job did, which has ended well since"),
+    ],
+)
+def test_unfinished_work_is_a_change_though_nothing_differs(left: dict[str, Any], words: str) -> None:
     plan, warnings = planned(state(**left))
     assert words in warnings[0].summary
     assert warnings[0].path == ["state"]
@@ -128,10 +147,45 @@ def test_of_what_is_not_known_yet_nothing_is_foretold() -> None:
 
 
 def test_a_deletion_that_undeploys_says_so() -> None:
+    told = planned_deletion(Simulated(), state())
+    assert texts(told) == ["cm-1 is undeployed; every active instance is cut off at once."]
+
+
+def test_a_model_of_two_resources_is_refused_and_one_that_is_planned_twice_is_not() -> None:
+    platform = Simulated()
+    first, told = planned(state(model_id="cm-2"), platform)
+    assert errors(told) == []
+    assert errors(planned(None, platform, first.private)[1]) == [], "the same, as a replacement"
+    assert "Another resource has the model_id cm-1 too" in errors(planned(None, platform)[1])[0]
+    unknown: dict[str, Any] = {"model_id": Unknown}
+    assert errors(planned(None, platform, **unknown)[1] + planned(None, platform, **unknown)[1]) == []
+
+
+@pytest.mark.parametrize("deletion_first", [True, False])
+def test_a_plan_that_would_undeploy_an_unchanged_model_is_refused(deletion_first: bool) -> None:
+    platform = Simulated()
+    told = planned_deletion(platform, state()) if deletion_first else planned(state(), platform)[1]
+    assert errors(told) == []
+    told = planned(state(), platform)[1] if deletion_first else planned_deletion(platform, state())
+    assert "cm-1 would be undeployed, though a resource that stays as it is has it" in errors(told)[0]
+
+
+@pytest.mark.parametrize("deletion_first", [True, False])
+@pytest.mark.parametrize("changes", [{"timeouts": {"create": "4h"}}, {"deployed": False}, {"model_id": "cm-2"}])
+def test_a_deletion_beside_a_change_is_not_refused(changes: dict[str, Any], deletion_first: bool) -> None:
+    platform = Simulated()
+    told = planned_deletion(platform, state()) if deletion_first else []
+    told += planned(state(), platform, **changes)[1]
+    told += [] if deletion_first else planned_deletion(platform, state())
+    assert errors(told) == []
+
+
+def test_a_fault_does_not_show_what_was_given() -> None:
     diagnostics = Diagnostics()
-    plan = ModelDeployment(Simulated()).plan(diagnostics, state(), None, {})
-    assert plan.values is None
-    assert texts(diagnostics.diagnostics) == ["cm-1 is undeployed; every active instance is cut off at once."]
+    ModelDeployment(Simulated()).validate(diagnostics, "", config(deployment_name="hush "))
+    (fault,) = errors(diagnostics.diagnostics)
+    assert fault.startswith("deployment_name: not shown, as it may be secret; allowed: a text")
+    assert "hush" not in fault
 
 
 def applied(
@@ -145,33 +199,87 @@ def to_create(**changes: object) -> Values:
     return state(**dict.fromkeys(RESULTS, Unknown), **changes)
 
 
-def test_what_a_replaced_deletion_hands_over_the_creation_goes_on_from() -> None:
+def next_one(**changes: Any) -> bytes:
+    """The planned private data of a creation."""
+    return planned(None, **changes)[0].private
+
+
+@pytest.mark.parametrize("left", [UNDER_WAY, ENDED_WELL])
+def test_what_a_replaced_deletion_hands_over_the_creation_goes_on_from(left: dict[str, object]) -> None:
     platform = Simulated()
     platform.platform.looks = takes(60)
-    prior = state(**UNDER_WAY)
-    assert applied(platform, prior, None, MODEL.encode())[0] is None
+    prior = state(**left)
+    assert applied(platform, prior, None, next_one())[0] is None
     after, diagnostics = applied(platform, None, to_create())
     assert platform.platform.commands == []
     assert after is not None
     assert (after["state"], after["dock_status_id"]) == ("deployed", "ds-1")
+    assert after["unfinished_creation"] is False
     assert not diagnostics.has_errors()
     assert platform.handed == {}
+
+
+@pytest.mark.parametrize(
+    "allowed, minutes, ends_well",
+    [("4h", 180, True), ("2h", 180, False), (Unknown, 50, True), (Unknown, 180, False)],
+)
+def test_a_hand_over_waits_as_long_as_the_creation_may_take(allowed: object, minutes: int, ends_well: bool) -> None:
+    platform = Simulated()
+    platform.clock.sleep(9 * 3600)
+    platform.platform.looks = takes(9 * 3600 + minutes * 60)
+    after, diagnostics = applied(platform, state(**UNDER_WAY), None, next_one(timeouts={"create": allowed}))
+    assert (after is None) is ends_well
+    assert diagnostics.has_errors() is not ends_well
 
 
 def test_an_adopt_that_was_true_before_does_not_count_after_a_hand_over() -> None:
     """The user has looked at the console, and then changed something else: only a new `adopt` says so."""
     platform = Simulated([job("SUCCESS"), job("SUCCESS", id="ds-2")])
     unknown = state(state="failed", last_status="UNKNOWN", dock_status_id="", adopt=True)
-    applied(platform, unknown, None, MODEL.encode())
+    applied(platform, unknown, None, next_one())
     applied(platform, None, to_create(adopt=True))
     assert platform.platform.commands == [f"undeploy {MODEL}", f"deploy {MODEL}"]
 
 
-@pytest.mark.parametrize("private", [b"", b"cm-2"], ids=["a deletion", "a replacement by another model"])
-def test_no_other_deletion_hands_anything_over(private: bytes) -> None:
+@pytest.mark.parametrize(
+    "prior, private",
+    [
+        (state(**FAILED), b""),
+        (state(**FAILED), next_one(model_id="cm-2")),
+        (state(**ENDED_WELL), next_one(model_id="cm-2")),
+        (state(), next_one()),
+    ],
+    ids=["a deletion", "another model", "another model after the job's end", "tainted by hand"],
+)
+def test_every_other_deletion_undeploys(prior: Values, private: bytes) -> None:
     platform = Simulated([job("SUCCESS")])
-    applied(platform, state(**FAILED), None, private)
+    assert applied(platform, prior, None, private)[0] is None
     assert platform.platform.commands == [f"undeploy {MODEL}"]
+
+
+@pytest.mark.parametrize("prior", [None, state(), state(**UNDER_WAY)], ids=["a creation", "a setting", "a job"])
+def test_after_a_deletion_under_another_name_the_model_is_deployed_again(prior: Values | None) -> None:
+    platform = Simulated([job("SUCCESS"), job("SUCCESS", id="ds-2")])
+    applied(platform, state(), None)
+    after, _ = applied(platform, prior, to_create(adopt=True))
+    assert platform.platform.commands == [f"undeploy {MODEL}", f"deploy {MODEL}"]
+    assert after is not None
+    assert (after["state"], after["dock_status_id"]) == ("deployed", "ds-2")
+
+
+def test_an_update_that_is_refused_after_a_deletion_under_another_name_records_that_nothing_runs() -> None:
+    refusal = Refused("deploying", method="POST", path="/p", status=400)
+    platform = Simulated([job("SUCCESS"), refusal])
+    applied(platform, state(), None)
+    after, diagnostics = applied(platform, state(), to_create(timeouts={"create": "4h"}))
+    assert after is not None
+    assert after["state"] == "undeployed"
+    assert diagnostics.has_errors()
+
+
+def test_a_deletion_of_a_model_that_is_no_more_hands_nothing_over() -> None:
+    platform = Simulated([not_found()])
+    applied(platform, state(), None)
     assert platform.handed == {}
 
 
@@ -183,7 +291,7 @@ def test_a_hand_over_that_is_interrupted_keeps_the_object() -> None:
         raise Interrupted
 
     platform.clock.on_sleep = interrupt
-    after, diagnostics = applied(platform, state(**UNDER_WAY), None, MODEL.encode())
+    after, diagnostics = applied(platform, state(**UNDER_WAY), None, next_one())
     assert after == state(**UNDER_WAY)
     assert diagnostics.has_errors()
     assert platform.handed == {}
@@ -205,13 +313,18 @@ def test_an_interrupted_creation_is_kept_with_a_warning_and_an_interrupted_updat
     created, warned = interrupted(None, to_create(), answers=[begun])
     assert created is not None
     assert (created["state"], created["dock_status_id"]) == ("deploying", "ds-1")
+    assert created["unfinished_creation"]
     assert not warned.has_errors()
     assert "job ds-1 (deploy of cm-1) is still running" in texts(warned.diagnostics)[0]
     changed = {"device_type": "g5.2xlarge", "update_strategy": "redeploy"}
     updated, told = interrupted(state(), to_create(**changed), answers=[begun])
     assert updated is not None
     assert (updated["state"], updated["device_type"]) == ("deploying", "g5.2xlarge")
+    assert not updated["unfinished_creation"], "Terraform taints no object whose update failed"
     assert told.has_errors()
+    again, _ = interrupted({**created, **FAILED}, to_create(), answers=[job("IN_PROGRESS", id="ds-2")])
+    assert again is not None
+    assert (again["dock_status_id"], again["unfinished_creation"]) == ("ds-2", True), "nor is the update finished"
 
 
 def test_a_creation_that_was_not_begun_leaves_nothing_and_an_update_leaves_the_state() -> None:
@@ -231,13 +344,14 @@ def test_an_update_that_stopped_half_way_says_what_is_left() -> None:
     assert "cm-1 was undeployed first and is not deployed now." in texts(diagnostics.diagnostics)[0]
 
 
-def test_a_deletion_after_a_creation_of_the_same_model_undeploys_nothing() -> None:
-    platform = Simulated([job("SUCCESS", id="ds-1")])
-    applied(platform, None, to_create())
+@pytest.mark.parametrize("prior", [None, state(**UNDER_WAY), state()], ids=["created", "unfinished", "updated"])
+def test_a_deletion_after_the_plan_of_another_object_of_the_model_undeploys_nothing(prior: Values | None) -> None:
+    platform = Simulated()
+    planned(prior, platform, timeouts={"create": "4h"})
     after, diagnostics = applied(platform, state(), None)
     assert after is None
     assert "is another object of this configuration now" in texts(diagnostics.diagnostics)[0]
-    assert platform.platform.commands == [f"deploy {MODEL}"]
+    assert platform.platform.commands == []
 
 
 def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:
@@ -249,6 +363,7 @@ def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:
         assert go_on.wait(10)
 
     platform.clock.on_moment = hold
+    planned(None, platform)
     creation = threading.Thread(target=applied, args=(platform, None, to_create()))
     creation.start()
     assert deploying.wait(10)
@@ -284,6 +399,6 @@ def test_the_numbers_of_the_configuration_are_read() -> None:
 
 
 def test_a_state_of_the_first_version_is_upgraded() -> None:
-    old = {name: value for name, value in state().items() if name != "timeouts"}
+    old = {name: value for name, value in state().items() if name not in ("timeouts", "unfinished_creation")}
     upgraded = ModelDeployment(Simulated()).upgrade(None, VERSION - 1, {**old, "custom_timeouts": {"create": "45m"}})
-    assert upgraded == {**state(), "timeouts": {"create": "45m"}}
+    assert upgraded == {**state(), "timeouts": {"create": "45m"}, "unfinished_creation": None}

@@ -5,7 +5,9 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -110,14 +112,29 @@ def test_all_faults_are_told_at_their_attributes_before_anything_is_planned(terr
     terraform.declare(chat=wrong, talk=model(2, timeouts={"create": "soon"}, deploymentName=" talk"))
     output = in_one_line(terraform.terraform("validate", code=1).output)
     for fault in (
-        'device_type: "p5" given; allowed: one of g4dn.xlarge,',
+        "device_type: not shown, as it may be secret; allowed: one of g4dn.xlarge,",
         "hyper_parameters.temperature: 7 given; allowed: a number from 0 to 2",
         "hyper_parameters.max_tokens: 1.5 given; allowed: a whole number from 0 to 512",
-        'timeouts.create: "soon" given; allowed: a duration such as 45m or 1h30m',
-        'deployment_name: " talk" given; allowed: a text of one line',
+        "timeouts.create: not shown, as it may be secret; allowed: a duration such as 45m or 1h30m",
+        "deployment_name: not shown, as it may be secret; allowed: a text of one line",
         'in resource.koreai_model_deployment.talk: 28: "timeouts": { 29: "create": "soon" 30: },',
     ):
         assert fault in output
+
+
+def test_a_fault_does_not_show_a_sensitive_value(terraform: Terraform) -> None:
+    (terraform.folder / "variables.tf").write_text('variable "name" {\n  sensitive = true\n}\n')
+    terraform.env |= {"TF_VAR_name": "hush-3c1 "}
+    terraform.declare(chat=model(deploymentName="${var.name}"))
+    output = terraform.preview(fails=True)
+    assert "deployment_name: not shown, as it may be secret" in in_one_line(output)
+    assert "hush-3c1" not in output
+
+
+def test_a_home_that_can_t_be_written_is_no_hindrance(terraform: Terraform) -> None:
+    terraform.declare(chat=model())
+    terraform.env |= {"HOME": os.devnull}
+    assert "configuration is valid" in terraform.terraform("validate").output
 
 
 def test_a_missing_or_wrong_configuration_is_told_in_terraform_s_words(terraform: Terraform) -> None:
@@ -197,11 +214,10 @@ def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(ter
     (job,) = terraform.emulator.jobs()
     assert terraform.resource("chat")["status"] == "tainted"
     assert terraform.outputs("chat")["dock_status_id"] == job.id
+    terraform.declare(chat=model(timeouts={"create": "5m"}))
     terraform.sent()
     running = terraform.begin("apply", "-auto-approve", "-refresh=false")
-    while not terraform.sent():
-        assert running.poll() is None
-        time.sleep(0.1)
+    wait_until(terraform.sent, running)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=60)
     assert terraform.outputs("chat")["dock_status_id"] == job.id
@@ -210,6 +226,66 @@ def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(ter
     assert [line for line in terraform.sent() if not line.startswith("wait")] == []
     assert terraform.outputs("chat")["state"] == "deployed"
     assert terraform.resource("chat").get("status") != "tainted"
+
+
+@pytest.mark.parametrize("ended_by", ["timeout", "ctrl-c"])
+def test_a_plain_apply_takes_up_what_an_earlier_one_began(terraform: Terraform, ended_by: str) -> None:
+    """With Terraform's own refresh: one job has ended well by then, one has not ended, and one has failed."""
+    for n in range(1, 4):
+        terraform.emulator.set_model(f"cm-{n}", job_seconds=600)
+    terraform.emulator.set_model("cm-3", fail=Fail(deploy="no GPU is free", once=True))
+    names = {f"model-{n}": n for n in range(1, 4)}
+    timeouts = {"timeouts": {"create": "1s"}} if ended_by == "timeout" else {}
+    terraform.declare({name: model(n, **timeouts) for name, n in names.items()})
+    if ended_by == "timeout":
+        terraform.up(fails=True)
+    else:
+        running = terraform.begin("apply", "-auto-approve")
+        wait_until(lambda: looks(terraform, "cm-1", "cm-2", "cm-3"), running)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+    assert {terraform.outputs(name)["state"] for name in names} == {"deploying"}
+    terraform.sent()
+
+    end_jobs(terraform, "cm-1", "cm-3")
+    terraform.declare({name: model(n) for name, n in names.items()})
+    seen = looks(terraform, "cm-2")
+    running = terraform.begin("apply", "-auto-approve")
+    wait_until(lambda: looks(terraform, "cm-2") > seen + 1, running)
+    end_jobs(terraform, "cm-2")
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, output
+    assert [line for line in terraform.sent() if not line.startswith("wait")] == ["deploy cm-3"]
+    assert {terraform.outputs(name)["state"] for name in names} == {"deployed"}
+    assert all(terraform.emulator.model(f"cm-{n}").deployment for n in names.values())
+    terraform.terraform("plan", "-detailed-exitcode")  # 0: no change
+
+
+def looks(terraform: Terraform, *model_ids: str) -> int:
+    """How often the jobs of these models were asked for: of the one that was asked for least."""
+    paths = [entry.path for entry in terraform.emulator.requests()]
+    jobs = {
+        model_id: {job.id for job in terraform.emulator.jobs() if job.model_id == model_id} for model_id in model_ids
+    }
+    return min(sum(path.rsplit("/", 1)[-1] in ids for path in paths) for ids in jobs.values())
+
+
+def wait_until(what: Callable[[], object], running: "Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < deadline
+        assert running.poll() is None, running.communicate()[0]
+        time.sleep(0.1)
+
+
+def end_jobs(terraform: Terraform, *model_ids: str) -> None:
+    """Their jobs under way end now, and later ones take no time."""
+    with terraform.emulator.lock:
+        for job in terraform.emulator.platform.jobs():
+            if job.model_id in model_ids:
+                job.seconds = 0
+    for model_id in model_ids:
+        terraform.emulator.set_model(model_id, job_seconds=0.3)
 
 
 def test_a_killed_terraform_ends_the_provider(terraform: Terraform) -> None:
@@ -225,12 +301,14 @@ def test_a_killed_terraform_ends_the_provider(terraform: Terraform) -> None:
     assert terraform.emulator.requests()[-1].time == last, "no further request"
 
 
-def test_taint_by_hand_undeploys_and_deploys_what_runs(terraform: Terraform) -> None:
+def test_taint_or_replace_by_hand_undeploys_and_deploys_what_runs(terraform: Terraform) -> None:
     terraform.declare(chat=model())
     terraform.up()
     terraform.sent()
     terraform.terraform("taint", "koreai_model_deployment.chat")
     terraform.up()
+    assert terraform.sent() == UNDEPLOY + DEPLOY
+    terraform.terraform("apply", "-auto-approve", "-refresh=false", "-replace=koreai_model_deployment.chat")
     assert terraform.sent() == UNDEPLOY + DEPLOY
 
 
@@ -321,6 +399,62 @@ def test_with_create_before_destroy_failures_in_a_row_end_with_the_model_deploye
     assert terraform.outputs("chat")["state"] == "deployed"
     assert terraform.emulator.model("cm-1").deployment is not None
     assert "No changes." in terraform.preview()
+
+
+@pytest.fixture
+def left_over(terraform: Terraform) -> Terraform:
+    """A creation that timed out, and its replacement interrupted: the older object is deposed, both of one model."""
+    terraform.new_first = True
+    terraform.emulator.set_model("cm-1", job_seconds=600)
+    terraform.declare(chat=model(timeouts={"create": "1s"}))
+    terraform.up(fails=True)
+    end_jobs(terraform, "cm-1")
+    terraform.emulator.set_model("cm-1", job_seconds=600)
+    terraform.declare(chat=model())
+    running = terraform.begin("apply", "-auto-approve")
+    wait_until(lambda: len(terraform.emulator.jobs()) == 2, running)
+    time.sleep(1)  # it has taken its answer and waits
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    terraform.let_jobs_end()
+    terraform.sent()
+    assert sorted("deposed" in instance for _, instance in terraform.instances()) == [False, True]
+    return terraform
+
+
+@pytest.mark.parametrize("options", [(), ("-refresh=false",)], ids=["with a refresh", "without"])
+def test_a_deposed_object_that_is_left_over_does_not_undeploy_the_live_model(
+    left_over: Terraform, options: tuple[str, ...]
+) -> None:
+    left_over.terraform("apply", "-auto-approve", *options)
+    assert {line for line in left_over.sent() if not line.startswith("wait")} == set()
+    assert [instance["attributes"]["state"] for _, instance in left_over.instances()] == ["deployed"]
+    assert left_over.emulator.model("cm-1").deployment is not None
+    left_over.terraform("plan", "-detailed-exitcode")  # 0: no change
+
+
+def test_what_would_undeploy_an_unchanged_model_is_refused(left_over: Terraform) -> None:
+    """As after an interruption between the creation's end and the older object's deletion."""
+    path = left_over.folder / "terraform.tfstate"
+    state = json.loads(path.read_text())
+    (current,) = (found for found in state["resources"][0]["instances"] if "deposed" not in found)
+    current["attributes"] |= {"state": "deployed", "unfinished_creation": False}
+    path.write_text(json.dumps(state))
+    refused = "cm-1 would be undeployed, though a resource that stays as it is has it"
+    assert refused in in_one_line(left_over.terraform("apply", "-auto-approve", code=1).output)
+    left_over.declare(chat=model(timeouts={"update": "50m"}))
+    left_over.terraform("apply", "-auto-approve")
+    assert {line for line in left_over.sent() if not line.startswith("wait")} == set()
+    assert [instance["attributes"]["state"] for _, instance in left_over.instances()] == ["deployed"]
+    left_over.terraform("destroy", "-auto-approve")
+    assert left_over.emulator.model("cm-1").deployment is None
+
+
+def test_two_resources_for_one_model_are_refused(terraform: Terraform) -> None:
+    terraform.declare(chat=model(), talk=model(), other=model(2))
+    output = in_one_line(terraform.preview(fails=True))
+    assert output.count("Another resource has the model_id cm-1 too") == 1
+    assert "Another resource has the model_id cm-2" not in output
 
 
 def test_with_create_before_destroy_an_untainted_object_takes_its_job_up(terraform: Terraform) -> None:

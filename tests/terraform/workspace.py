@@ -56,11 +56,14 @@ class Terraform(Workspace):
 
     Attributes:
         new_first: whether another model id is deployed before the old one is undeployed (`create_before_destroy`).
+        refreshes: whether `up` and `destroy` begin with Terraform's own refresh, as they do when a user types them:
+            a look at each last job. Without it what is recorded counts, as for `pulumi up`.
     """
 
     host: Host = "own"
     stock_folder: Path = Path()
     new_first: bool = field(default=False, init=False)
+    refreshes: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -106,8 +109,7 @@ class Terraform(Workspace):
         return Ended(running.returncode, output)
 
     def up(self, *, fails: bool = False) -> str:
-        # As `pulumi up`: what is recorded counts. With Terraform's own refresh a look at each last job comes first.
-        return self.terraform("apply", "-auto-approve", "-refresh=false", code=int(fails)).output
+        return self.terraform("apply", "-auto-approve", self._refresh, code=int(fails)).output
 
     def preview(self, *options: str, fails: bool = False) -> str:
         return self.terraform("plan", "-refresh=false", *options, code=int(fails)).output
@@ -116,7 +118,11 @@ class Terraform(Workspace):
         return self.terraform("apply", "-auto-approve", "-refresh-only").output
 
     def destroy(self, *, fails: bool = False) -> str:
-        return self.terraform("destroy", "-auto-approve", "-refresh=false", code=int(fails)).output
+        return self.terraform("destroy", "-auto-approve", self._refresh, code=int(fails)).output
+
+    @property
+    def _refresh(self) -> str:
+        return f"-refresh={str(self.refreshes).lower()}"
 
     def instances(self) -> Iterable[tuple[str, dict[str, Any]]]:
         """All models of the state: the name in it, and the instance."""

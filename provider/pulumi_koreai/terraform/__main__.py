@@ -59,6 +59,7 @@ def _serve(parent: int) -> None:
     controller_rpc.add_GRPCControllerServicer_to_server(Controller(), server)
     with tempfile.TemporaryDirectory() as folder:
         socket = f"{folder}/provider"
+        os.environ["HOME"] = folder  # where tf keeps the certificate with its key: a user's own may be read-only
         certificate, credentials = _self_signed_cert()
         server.add_secure_port(f"unix://{socket}", credentials)
         server.start()

@@ -8,8 +8,16 @@ ended with an error as tainted, and replaces it at the next apply:
 * Failed or timed out it ends with an error, as an apply that fails must. At the next apply the deletion of the tainted
   object waits for a job that is under way, undeploys nothing, and hands what it knows to the creation, which goes on
   from there. It tells by the planned private data that a creation of the same model follows.
+
+Either way `unfinished_creation` is true until an apply has finished the work: a refresh, which may find that the job
+has ended well meanwhile, can't tell a tainted object from another, nor can a deletion.
+
+With `create_before_destroy` the older object of a model may be left over beside the new one ("deposed"). Terraform
+deletes it after an update of the new one, in whose plan the model is declared, so it is not undeployed; and while the
+new one is unfinished, an update it is. Where nothing is to be done for the new one the plan is refused.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -24,10 +32,11 @@ from ..api.errors import JobTimeout, KoreaiError
 from ..lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
 from ..outlook import interrupted, outlook, timed_out, unfinished
 from ..spec import Timeouts, check, python_spelling
-from .platform import Handed, Interrupted, Platform
+from .platform import Handed, Intent, Interrupted, Platform
 from .schema import (
     ARGUMENTS,
     ATTRIBUTES,
+    RESULTS,
     TerraformSpec,
     Values,
     declared,
@@ -42,6 +51,19 @@ _DEFAULTS: Final = {
     attribute.name: attribute.default for attribute in ATTRIBUTES if attribute.optional and attribute.computed
 }
 
+_TWICE: Final = "Another resource has the model_id {} too; a model has one deployment, so one resource."
+_LEFT_OVER: Final = (
+    "{} would be undeployed, though a resource that stays as it is has it: an older object of it is left over in the"
+    " state. Under another name: take that name out with `terraform state rm`. A deposed one: change a setting of the"
+    " resource that sends nothing, such as its `timeouts`, in the same apply; then nothing is undeployed. To destroy"
+    " both: `-refresh=false`."
+)
+_REFUSED: Final[dict[Intent, tuple[Intent, str]]] = {
+    "declared": ("declared", _TWICE),
+    "unchanged": ("deleted", _LEFT_OVER),
+    "deleted": ("unchanged", _LEFT_OVER),
+}
+
 
 @dataclass
 class Planned:
@@ -49,7 +71,7 @@ class Planned:
 
     Attributes:
         values: the planned state, None for a deletion.
-        private: handed to the apply of a creation, and of the deletion that it replaces.
+        private: of a creation: handed to the deletion of the object that it replaces.
         replaces: attributes whose change needs a new object.
     """
 
@@ -76,43 +98,64 @@ class ModelDeployment:
         """Tell every fault at once, each at its attribute."""
         _, faults = check(TerraformSpec, declared(decoded(ATTRIBUTES, config)), python_spelling)
         for fault in faults:
-            # No deeper: Terraform finds the line of an attribute, but none inside it unless it is a literal.
-            diagnostics.add_error(str(fault), path=[fault.path.partition(".")[0]])
+            # No deeper: Terraform finds the line of an attribute, but none inside it unless it is a literal. And no
+            # value: a provider is not told which are sensitive, while Terraform itself shows the others.
+            diagnostics.add_error(str(fault.without_value()), path=[fault.path.partition(".")[0]])
 
-    def plan(self, diagnostics: Diagnostics, prior: Values | None, proposed: Values | None, config: Values) -> Planned:
-        """What an apply will do, in values and, where callers notice it, in warnings. Sends nothing."""
+    def plan(
+        self,
+        diagnostics: Diagnostics,
+        prior: Values | None,
+        proposed: Values | None,
+        config: Values,
+        prior_private: bytes = b"",
+    ) -> Planned:
+        """What an apply will do, in values and, where callers notice it, in warnings. Sends nothing.
+
+        Args:
+            diagnostics: takes the warnings, and what stands against the plan.
+            prior: the object as it is; None for one that is new, or tainted.
+            proposed: what Terraform makes of it and the configuration; None for a deletion.
+            config: the configuration.
+            prior_private: of a replacement, which is planned as an update first: what that answered.
+        """
         if proposed is None:
             if prior is not None:
                 _warn_of_the_end(diagnostics, prior)
+                self._intend(diagnostics, prior["model_id"], "deleted")
             return Planned(None)
         # Terraform proposes the prior value where a computed attribute is not given any more.
         planned = proposed | {name: value for name, value in _DEFAULTS.items() if config[name] is None}
-        open_results: Values = dict.fromkeys(memory.RESULTS, Unknown)
+        open_results: Values = dict.fromkeys(RESULTS, Unknown)
+        private = _handed_on(planned)
+        if private and not (prior is None and prior_private):
+            self._intend(diagnostics, planned["model_id"], "declared")
         if prior is None:
-            model_id = planned["model_id"]
-            return Planned(planned | open_results, b"" if model_id is Unknown else model_id.encode())
+            return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
         record = memory.record(prior)
         if "model_id" in changed:
             diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record.state), path=["model_id"])
-            return Planned(planned | open_results, replaces=["model_id"])
-        settled = memory.settled(prior, record)
-        why = [] if settled else [unfinished(prior["model_id"], record)]
+            self._intend(diagnostics, prior["model_id"], "deleted")
+            return Planned(planned | open_results, private, replaces=["model_id"])
+        why = _unfinished(prior, record)
         if any(holds_unknown(planned[name]) for name in ARGUMENTS):
             lines, values = [], planned | open_results
         else:
             goal = _spec(planned).goal(adopt=not prior["adopt"])
             lines = outlook(prior["model_id"], planned["model_id"], record, goal)
-            if steps_ahead(record, goal):
+            if why or steps_ahead(record, goal):
                 reached = State.DEPLOYED if planned["deployed"] else State.UNDEPLOYED
                 values = planned | open_results | {"state": reached.value}
             else:
                 values = planned
+                if not changed:
+                    self._intend(diagnostics, prior["model_id"], "unchanged")
         for line in why:
             diagnostics.add_warning(terraform(line), path=["state"])
         for line in lines[len(why) :] if lines[:1] == why else lines:
             diagnostics.add_warning(terraform(line), path=changed[:1] or ["state"])
-        return Planned(values)
+        return Planned(values, private)
 
     def apply(
         self, diagnostics: Diagnostics, prior: Values | None, planned: Values | None, private: bytes
@@ -126,8 +169,8 @@ class ModelDeployment:
         assert values is not None
         with self._platform.in_hand(values["model_id"], diagnostics):
             if planned is None:
-                return self._delete(diagnostics, values, private.decode())
-            return self._create(diagnostics, planned) if prior is None else self._update(diagnostics, prior, planned)
+                return self._delete(diagnostics, values, private)
+            return self._reach(diagnostics, prior, planned)
 
     def read(self, context: ReadContext, current: Values) -> Values:
         """Ask for the last job: the platform has no call that reads a model's deployment."""
@@ -156,70 +199,59 @@ class ModelDeployment:
         renamed = {"timeouts": old.get("custom_timeouts")} if version < 2 else {}
         return _NOTHING | {name: value for name, value in {**old, **renamed}.items() if name in _NOTHING}
 
-    def _create(self, diagnostics: Diagnostics, planned: Values) -> Values | None:
+    def _intend(self, diagnostics: Diagnostics, model_id: str, intent: Intent) -> None:
+        """Note what a plan means for a model, and refuse it beside one that does not go with it."""
+        beside, fault = _REFUSED[intent]
+        if beside in self._platform.intend(model_id, intent):
+            diagnostics.add_error(fault.format(model_id), path=["model_id"])
+
+    def _reach(self, diagnostics: Diagnostics, prior: Values | None, planned: Values) -> Values | None:
         spec = _spec(planned)
-        self._platform.created.add(spec.model_id)
+        operation: Literal["create", "update"] = "create" if prior is None else "update"
+        recorded = None if prior is None else memory.record(prior)
+        # For an update too: the deletion of the same model under another name may have come first.
         handed = self._platform.handed.pop(spec.model_id, None)
-        return self._reach(
-            diagnostics,
-            planned,
-            spec,
-            "create",
-            handed.record if handed else None,
-            adopt=not (handed and handed.adopted),
-        )
-
-    def _update(self, diagnostics: Diagnostics, prior: Values, planned: Values) -> Values | None:
-        return self._reach(
-            diagnostics, planned, _spec(planned), "update", memory.record(prior), adopt=not prior["adopt"]
-        )
-
-    def _reach(
-        self,
-        diagnostics: Diagnostics,
-        planned: Values,
-        spec: TerraformSpec,
-        operation: Literal["create", "update"],
-        before: Record | None,
-        *,
-        adopt: bool,
-    ) -> Values | None:
+        before = handed.record if handed else recorded
+        adopted_before = bool(prior and prior["adopt"]) or bool(handed and handed.adopted)
+        goal = spec.goal(adopt=not adopted_before)
+        unfinished_creation = {"unfinished_creation": prior is None or bool(prior["unfinished_creation"])}
         lifecycle: Lifecycle | None = None
-        goal = spec.goal(adopt=adopt)
         try:
             lifecycle = self._platform.lifecycle(spec.model_id, before)
             lifecycle.reach(goal, spec.timeouts.of(operation) if spec.timeouts else None)
         except (KoreaiError, Interrupted) as error:
             now = lifecycle.record if lifecycle else before
             reason = _reason(error, spec, operation, before, now)
-            if now is None or (operation == "update" and now == before):
+            if now is None or now == recorded:
                 _tell(diagnostics, reason)
                 return None
             if operation == "create" and isinstance(error, Interrupted) and now.request == goal.request:
                 _tell(diagnostics, reason, severity="warning")  # see above
-                return planned | memory.results(now)
+                return planned | memory.results(now) | unfinished_creation
             _tell(diagnostics, reason)
-            return _NOTHING | memory.outputs(spec, now)
+            return _NOTHING | memory.outputs(spec, now) | unfinished_creation
         assert lifecycle.record is not None
-        return planned | memory.results(lifecycle.record)
+        return planned | memory.results(lifecycle.record) | {"unfinished_creation": False}
 
-    def _delete(self, diagnostics: Diagnostics, prior: Values, created_next: str) -> Values | None:
+    def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:
         model_id = prior["model_id"]
-        if model_id in self._platform.created:
+        if "declared" in self._platform.plans(model_id):
             diagnostics.add_warning(f"{model_id} is another object of this configuration now, so it is not undeployed.")
             return None
         before = memory.record(prior)
-        goes_on = created_next == model_id and not memory.settled(prior, before)
+        created_next, create_seconds = json.loads(private or b"[null, null]")
+        goes_on = created_next == model_id and bool(_unfinished(prior, before))
         lifecycle: Lifecycle | None = None
         try:
             lifecycle = self._platform.lifecycle(model_id, before)
             if goes_on:
                 # Not bounded by the timeouts of the state: the user may just have raised them.
-                lifecycle.settle()
-                self._platform.handed[model_id] = Handed(lifecycle.record or before, bool(prior["adopt"]))
+                lifecycle.settle(create_seconds)
             else:
-                timeouts = Timeouts.model_validate(declared(prior).get("timeouts") or {})
-                lifecycle.retire(timeouts.of("delete"))
+                lifecycle.retire(_timeouts(prior).of("delete"))
+            now = lifecycle.record or before
+            if goes_on or now.state is State.UNDEPLOYED:
+                self._platform.handed[model_id] = Handed(now, bool(prior["adopt"]))
         except (KoreaiError, Interrupted) as error:
             now = (lifecycle.record if lifecycle else None) or before
             if isinstance(error, Interrupted):
@@ -234,6 +266,27 @@ class ModelDeployment:
 
 def _spec(values: Values) -> TerraformSpec:
     return TerraformSpec.model_validate(declared(values))
+
+
+def _timeouts(values: Values) -> Timeouts:
+    return Timeouts.model_validate(declared(values).get("timeouts") or {})
+
+
+def _handed_on(planned: Values) -> bytes:
+    """Which model a creation is of, and how many seconds it may take; nothing where the model is not known yet."""
+    if planned["model_id"] is Unknown:
+        return b""
+    seconds = None if holds_unknown(planned["timeouts"]) else _timeouts(planned).of("create")
+    return json.dumps([planned["model_id"], seconds]).encode()
+
+
+def _unfinished(prior: Values, record: Record) -> list[str]:
+    """Why an apply has work to do though nothing that is declared may differ."""
+    if not memory.settled(prior, record):
+        return [unfinished(prior["model_id"], record)]
+    if prior["unfinished_creation"]:
+        return [f"the apply that created {prior['model_id']} ended before its job did, which has ended well since."]
+    return []
 
 
 def _reason(

@@ -1,4 +1,4 @@
-"""The provider's configuration, the one client of this process, and which models it has in hand."""
+"""The provider's configuration, the one client of this process, and what its calls know of each other's models."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic.alias_generators import to_camel
 from tf.schema import Attribute, Schema  # type: ignore[import-untyped] # it has no types, here and below
@@ -41,9 +41,13 @@ class Interrupted(BaseException):
     """Terraform asked to stop (Ctrl-C), or is gone. Not an `Exception`: no retry swallows it."""
 
 
+Intent = Literal["declared", "unchanged", "deleted"]
+"""What a plan means for a model: a resource has it, and maybe nothing is to be done; an object with it is deleted."""
+
+
 @dataclass(frozen=True)
 class Handed:
-    """What the deletion of an object leaves to the creation that follows it.
+    """What the deletion of an object leaves to the call that follows for the same model.
 
     Attributes:
         record: what was recorded of the model.
@@ -57,14 +61,16 @@ class Handed:
 class Platform:
     """What all calls of this process share. Also the clock and the reporter of the core.
 
+    Terraform has a process for the plan and another for the apply, in which it plans each thing again just before it
+    is done, except for the deletion of an object that is not deposed. What the plan leaves unchanged is not in it.
+
     Attributes:
-        created: the models that a creation of this process has in hand.
-        handed: what a deletion left to the creation of the same model.
+        handed: what a deletion left to the creation, or the update, of the same model.
     """
 
     def __init__(self) -> None:
-        self.created: set[str] = set()
         self.handed: dict[str, Handed] = {}
+        self._plans: defaultdict[str, set[Intent]] = defaultdict(set)
         self._in_hand: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -89,6 +95,18 @@ class Platform:
                 f"the provider's {' and '.join(unknown)} is not known before other resources are applied."
             )
         return Settings.read(lambda key: str(given[key]) if key in given else None, os.environ.get)
+
+    def plans(self, model_id: str) -> frozenset[Intent]:
+        """What the plans made in this process mean for a model."""
+        with self._lock:
+            return frozenset(self._plans[model_id])
+
+    def intend(self, model_id: str, intent: Intent) -> frozenset[Intent]:
+        """Note what a plan means for a model. The answer: what those before it mean."""
+        with self._lock:
+            before = frozenset(self._plans[model_id])
+            self._plans[model_id].add(intent)
+            return before
 
     def lifecycle(self, model_id: str, record: Record | None) -> Lifecycle:
         """The rules for one model, for the length of one call."""

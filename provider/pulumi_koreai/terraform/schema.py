@@ -127,15 +127,16 @@ _RESULTS: Final = {
     "last_action": "`DEPLOY` or `UNDEPLOY`; empty after a take-over.",
     "last_status": "The last job's status; `UNKNOWN` when it can't be told, empty after a take-over.",
     "last_job_seconds": "How long the last job took that was watched from its start to its end.",
+    "unfinished_creation": "Whether the apply that created it ended too early, and none since has finished its work.",
 }
+_TYPES: Final = {"last_job_seconds": Number(), "unfinished_creation": Bool()}
 
 ARGUMENTS: Final = tuple(TerraformSpec.model_fields)
+RESULTS: Final = tuple(_RESULTS)
+"""The attributes that are no arguments."""
 ATTRIBUTES: Final = (
     *attributes_of(TerraformSpec),
-    *(
-        Attribute(name, Number() if name.endswith("seconds") else String(), description=text, computed=True)
-        for name, text in _RESULTS.items()
-    ),
+    *(Attribute(name, _TYPES.get(name, String()), description=text, computed=True) for name, text in _RESULTS.items()),
 )
 
 

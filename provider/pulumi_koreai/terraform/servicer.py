@@ -33,6 +33,7 @@ class Servicer(ProviderServicer):  # type: ignore[misc]
             _read(request.prior_state),
             _read(request.proposed_new_state),
             _read(request.config) or {},
+            request.prior_private,
         )
         return pb.PlanResourceChange.Response(
             planned_state=_written(planned.values),
