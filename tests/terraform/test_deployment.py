@@ -297,12 +297,14 @@ def test_a_hand_over_that_is_interrupted_keeps_the_object() -> None:
     assert platform.handed == {}
 
 
-def interrupted(prior: Values | None, after: Values, *, answers: Iterable[Answer]) -> tuple[Values | None, Diagnostics]:
+def interrupted(
+    prior: Values | None, after: Values, *, answers: Iterable[Answer], by: type[BaseException] = Interrupted
+) -> tuple[Values | None, Diagnostics]:
     platform = Simulated(answers)
     platform.platform.looks = takes(600)
 
     def interrupt(_: float) -> None:
-        raise Interrupted
+        raise by
 
     platform.clock.on_sleep = interrupt
     return applied(platform, prior, after)
@@ -325,6 +327,20 @@ def test_an_interrupted_creation_is_kept_with_a_warning_and_an_interrupted_updat
     again, _ = interrupted({**created, **FAILED}, to_create(), answers=[job("IN_PROGRESS", id="ds-2")])
     assert again is not None
     assert (again["dock_status_id"], again["unfinished_creation"]) == ("ds-2", True), "nor is the update finished"
+
+
+def test_a_fault_of_our_own_keeps_the_job_and_is_told_in_full() -> None:
+    created, told = interrupted(None, to_create(), answers=[job("IN_PROGRESS", id="ds-1")], by=ZeroDivisionError)
+    assert created is not None
+    assert (created["state"], created["dock_status_id"]) == ("deploying", "ds-1")
+    assert told.has_errors()
+    (text,) = texts(told.diagnostics)
+    assert "job ds-1 is taken up again" in text
+    assert "please report it to pulumi-koreai" in text
+    assert "Traceback (most recent call last):" in text
+    begun = state(**created)
+    with pytest.raises(ZeroDivisionError):
+        interrupted(begun, to_create(), answers=[], by=ZeroDivisionError)
 
 
 def test_a_creation_that_was_not_begun_leaves_nothing_and_an_update_leaves_the_state() -> None:

@@ -29,6 +29,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from .. import memory
 from ..api.errors import JobTimeout, KoreaiError
+from ..host.errors import of_ours
 from ..lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
 from ..outlook import interrupted, outlook, timed_out, unfinished
 from ..spec import Timeouts, check, python_spelling
@@ -219,8 +220,10 @@ class ModelDeployment:
         try:
             lifecycle = self._platform.lifecycle(spec.model_id, before)
             lifecycle.reach(goal, spec.timeouts.of(operation) if spec.timeouts else None)
-        except (KoreaiError, Interrupted) as error:
+        except (Exception, Interrupted) as error:
             now = lifecycle.record if lifecycle else before
+            if not isinstance(error, (KoreaiError, Interrupted)) and (now is None or now == recorded):
+                raise
             reason = _reason(error, spec, operation, before, now)
             if now is None or now == recorded:
                 _tell(diagnostics, reason)
@@ -290,7 +293,7 @@ def _unfinished(prior: Values, record: Record) -> list[str]:
 
 
 def _reason(
-    error: KoreaiError | Interrupted,
+    error: Exception | Interrupted,
     spec: TerraformSpec,
     operation: Literal["create", "update"],
     before: Record | None,
@@ -300,6 +303,9 @@ def _reason(
     if isinstance(error, Interrupted):
         goes_on = "takes it up again" if now and now.under_way else "goes on from there"
         reason = interrupted(spec.model_id, now, f"the next `terraform apply` {goes_on}")
+    elif now and not isinstance(error, KoreaiError):
+        # Whatever it is, the job goes on: forgotten, it would be begun a second time.
+        reason = f"{unfinished(spec.model_id, now)}\n{of_ours(error, 'this provider')}"
     else:
         reason = str(error) + (f"\n{timed_out(operation, now)}" if isinstance(error, JobTimeout) else "")
     if now and now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not now.state:
