@@ -18,7 +18,8 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 "$python" -m venv "$scratch/venv" || not_known "$python can't make a virtual environment; name another one: PYTHON=…"
-"$scratch/venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit ||
+# Its version is pinned, what it needs is not: locked with the rest it would be in everybody's .venv.
+"$scratch/venv/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 ||
     not_known "pip-audit could not be installed, see pip's words above."
 
 # pip-audit leaves out what is not for the platform it runs on, so the markers go; and it takes a package once in a file, so

@@ -5,6 +5,10 @@ one above a key that is missing. The exit status is 0 without a fault, 1 with on
 
 It says what the program would say (`stackfile.read`, `Settings.read`), and what only the file shows: a key that is
 given twice, a misspelt `koreai:` setting, an API key that is not encrypted.
+
+And what only several files show, if they are given together: a model that two stacks have on one platform, as their
+hosts say. It is a fault with `deployed: false` too: one stack would undeploy what the other deploys. An encrypted host
+is compared with none, and neither is a host with the one of the environment, which only the stacks without one share.
 """
 
 import argparse
@@ -12,17 +16,18 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Final
+from urllib.parse import urlsplit
 
 from .api.errors import ConfigError
-from .api.settings import Settings
+from .api.settings import HOST_ENV, Settings
 from .api.wire import UNKNOWN, clean
 from .schema import SETTINGS
-from .spec import Path, counted, written
-from .stackfile import MODELS_KEY, StackFileError, read
+from .spec import Path, counted, fit, written
+from .stackfile import MODELS_KEY, StackFileError, model_ids, read
 from .yamlfile import NotYaml, Place, YamlFile
 
 _API_KEY: Final = "koreai:apiKey"
@@ -32,6 +37,7 @@ _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
     f" set that with `pulumi config set --secret {_API_KEY}`"
 )
+_PORTS: Final = {"http": 80, "https": 443}
 _EXIT_FAULTS: Final = 1
 _EXIT_UNREADABLE: Final = 2
 
@@ -44,12 +50,31 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A file by itself.
+
+    Attributes:
+        findings: all its faults, from its top to its end.
+        platform: where its models are; "": where the environment says; None: that can't be read here.
+        models: its models by their ids, each with its entry's name and place; of two entries the first.
+    """
+
+    findings: list[Finding]
+    platform: str | None = None
+    models: Mapping[str, tuple[str, Place]] = field(default_factory=dict)
+
+
 def findings(content: bytes) -> list[Finding]:
     """All the faults of a stack's file, from its top to its end."""
+    return _checked(content).findings
+
+
+def _checked(content: bytes) -> _Checked:
     try:
         file = YamlFile.read(content)
     except NotYaml as error:
-        return [Finding(error.place, clean(error.reason))]
+        return _Checked([Finding(error.place, clean(error.reason))])
     found = [
         Finding(place, clean(f"{key}: given twice, first in line {first.line}; the engine refuses that"))
         for key, place, first in file.repeated
@@ -64,7 +89,10 @@ def findings(content: bytes) -> list[Finding]:
     models_path: Path = (_CONFIG, written_as.get(MODELS_KEY, MODELS_KEY))
     for path, text in _models_faults(values.get(MODELS_KEY), file.places, models_path):
         found.append(Finding(file.place(path), clean(text)))
-    return sorted(set(found))
+    models: dict[str, tuple[str, Place]] = {}
+    for name, model_id in model_ids(values.get(MODELS_KEY)):
+        models.setdefault(model_id, (name, file.place((*models_path, name, "modelId"))))
+    return _Checked(sorted(set(found)), _platform(values.get(_HOST)), models)
 
 
 def _full(key: str) -> str:
@@ -120,6 +148,43 @@ def _models_faults(models: object, places: Mapping[Path, Place], above: Path) ->
             yield known.get((name, path), above), f"{name}: {fault}" if name else f"{MODELS_KEY}: {fault}"
 
 
+def _platform(host: object) -> str | None:
+    if host is UNKNOWN:
+        return None
+    text = _as_text(host).strip()
+    try:
+        url = urlsplit(text)
+        return f"{url.hostname}:{url.port or _PORTS.get(url.scheme)}" if url.hostname else text
+    except ValueError:
+        return text  # told already: a fault of the setting
+
+
+@dataclass(frozen=True)
+class _Owner:
+    file: FilePath
+    place: str
+
+
+def _contended(name: str, checked: _Checked, owners: dict[tuple[str, str], _Owner]) -> Iterator[Finding]:
+    """The models of a file that are another's already; what is nobody's yet is entered among the `owners`.
+
+    Args:
+        name: the file's.
+        checked: what it holds.
+        owners: who has a model, by its platform and its id.
+    """
+    if checked.platform is None:
+        return
+    file = FilePath(name).resolve()  # named twice, it is one stack
+    where = "the same platform" if checked.platform else f"the platform of {HOST_ENV}, as neither file has {_HOST}"
+    for model_id, (entry, place) in checked.models.items():
+        this = _Owner(file, f"'{fit(entry)}' at {name}:{place.line}:{place.column}")
+        owner = owners.setdefault((checked.platform, model_id), this)
+        if owner.file != file:
+            twin = f"modelId: {fit(model_id)} is the model of {owner.place} too, on {where}"
+            yield Finding(place, clean(f"{entry}: {twin}; a model has one deployment, so one stack"))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the files; gives the exit status."""
     parser = argparse.ArgumentParser(
@@ -128,16 +193,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="The exit status is 0 without a fault, 1 with one, 2 when a file can't be opened.",
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="as stacks/Pulumi.prod.yaml")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="as stacks/Pulumi.prod.yaml; those of all stacks together"
+    )
     names: list[str] = parser.parse_args(argv).files
+    owners: dict[tuple[str, str], _Owner] = {}
     status = total = 0
     for name in names:
         try:
-            found = findings(FilePath(name).read_bytes())
+            checked = _checked(FilePath(name).read_bytes())
         except OSError as error:
             print(f"{name}: can't be opened: {error.strerror}", file=sys.stderr)  # noqa: T201
             status = _EXIT_UNREADABLE
             continue
+        found = sorted({*checked.findings, *_contended(name, checked, owners)})
         total += len(found)
         for finding in found:
             print(f"{name}:{finding.place.line}:{finding.place.column}: {finding.text}")  # noqa: T201

@@ -1,6 +1,6 @@
 """A stack's file: `koreai-models:models`, a map from a resource's name to its model. Knows no engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
@@ -51,13 +51,18 @@ def read(models: object) -> dict[str, FileSpec]:
     return {name: entries[name] for name in order}
 
 
+def model_ids(models: object) -> Iterator[tuple[str, str]]:
+    """The names of the entries that name a model, each with its model's id; the map may be a faulty one."""
+    for name, given in models.items() if isinstance(models, Mapping) else ():
+        model_id = given.get("modelId") if isinstance(given, Mapping) else None
+        if isinstance(model_id, str):
+            yield name, model_id
+
+
 def _doubles(models: Mapping[str, object]) -> list[tuple[str, Fault]]:
     faults: list[tuple[str, Fault]] = []
     first: dict[str, str] = {}
-    for name, given in models.items():
-        model_id = given.get("modelId") if isinstance(given, Mapping) else None
-        if not isinstance(model_id, str):
-            continue
+    for name, model_id in model_ids(models):
         if model_id in first:
             twin = f"{fit(model_id)} is the model of '{fit(first[model_id])}' too"
             faults.append((name, Fault("modelId", f"{twin}; a model has one deployment, so one entry")))

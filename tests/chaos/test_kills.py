@@ -16,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, cast
@@ -37,14 +37,9 @@ Command = Literal["up", "destroy", "refresh"]
 COMMANDS: Final[tuple[Command, ...]] = ("up", "up", "up", "destroy", "refresh")
 
 Victim = Literal["engine", "host", "platform"]
-STRIKES: Final[tuple[tuple[Victim, signal.Signals], ...]] = (
-    ("engine", signal.SIGINT),
-    ("engine", signal.SIGTERM),
-    ("engine", signal.SIGKILL),
-    ("host", signal.SIGTERM),
-    ("host", signal.SIGKILL),
-    ("platform", signal.SIGKILL),
-)
+VICTIMS: Final[tuple[Victim, ...]] = ("engine", "host", "platform")
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+STRIKES: Final = tuple(product(VICTIMS, SIGNALS))
 
 
 @dataclass
@@ -55,6 +50,8 @@ class PlatformProcess:
     port: int = 0
     url: str = ""
     _process: "subprocess.Popen[str] | None" = field(default=None, init=False)
+    _record: list[dict[str, Any]] = field(default_factory=list, init=False)
+    """The requests to those processes that have ended: they are not kept on disk."""
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--state", str(self.state), "--no-rate-limits"]
@@ -69,12 +66,14 @@ class PlatformProcess:
         self.url = self._process.stdout.readline().split()[-1]
         self.port = int(self.url.rpartition(":")[2].rstrip("/"))
 
-    def kill(self) -> None:
+    def end(self, number: signal.Signals) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
+        self._record += self._get("requests")
+        self._process.send_signal(number)
+        code = self._process.wait(timeout=10)
         self._process.stdout.close()
+        assert code == (-number if number is signal.SIGKILL else 0)
 
     def _get(self, what: str) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.url.rstrip('/')}/emulator/{what}", timeout=10) as answer:
@@ -100,14 +99,16 @@ class PlatformProcess:
             if each["state"] == "Deployed"
         }
 
-    def two_at_once(self) -> list[tuple[str, str]]:
-        """The pairs of jobs of one model that ran at one time."""
-        jobs = sorted(self._get("jobs"), key=lambda job: (job["modelId"], job["time"]))
-        return [
-            (one["id"], other["id"])
-            for one, other in pairwise(jobs)
-            if one["modelId"] == other["modelId"] and other["time"] < one["time"] + one["seconds"]
-        ]
+    def take(self, model_id: str, seconds: float) -> None:
+        """From now on the deploys of a model take so long."""
+        url = f"{self.url.rstrip('/')}/emulator/models/{model_id}"
+        body = json.dumps({"jobSeconds": seconds}).encode()
+        urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10).close()
+
+    def sent_to_the_busy(self) -> list[str]:
+        """The deploys that were sent while a job of their model was under way; each was refused."""
+        requests = [*self._record, *self._get("requests")]
+        return [one["path"] for one in requests if one["path"].endswith("/deploy") and one["status"] == 409]
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def process(tmp_path: Path) -> Iterator[PlatformProcess]:
     platform = PlatformProcess(tmp_path / "platform.json")
     platform.start()
     yield platform
-    platform.kill()
+    platform.end(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ class Round:
             _wait_for(when, 30)
             hosts |= set(_hosts_below(run.pid))
             if victim == "platform":
-                self.platform.kill()
+                self.platform.end(number)
                 time.sleep(away)
                 self.platform.start()
             else:
@@ -272,7 +273,7 @@ def test_whatever_is_struck_the_way_back_ends_as_declared(
             if entry.get("deployed", True) and command != "destroy"
         }
         assert process.deployed() == wanted, f"{what}\n{output}"
-        assert process.two_at_once() == [], f"{what}\n{output}"
+        assert process.sent_to_the_busy() == [], f"{what}\n{output}"
         assert not stack.state().get("pending_operations"), what
 
 
@@ -286,17 +287,35 @@ lifecycle.next_step = lambda record, goal: rules(record and replace(record, job_
 """
 
 
-@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "with broken rules"])
-def test_a_second_deploy_would_be_seen(
-    stack: Workspace, process: PlatformProcess, tmp_path: Path, broken: bool
-) -> None:
-    if broken:
+@pytest.fixture(params=[False, True], ids=["as it is", "with broken rules"])
+def broken(request: pytest.FixtureRequest, stack: Workspace, tmp_path: Path) -> bool:
+    """Whether the rules that the stack is run by forget the job under way."""
+    if request.param:
         (tmp_path / "sitecustomize.py").write_text(FORGETS_JOBS)
         stack.env["PYTHONPATH"] = str(tmp_path)
-    declared = {"model-1": warmer()}
+    return bool(request.param)
+
+
+def interrupted(stack: Workspace, process: PlatformProcess, entry: Model) -> Round:
+    """Ctrl-C while the first deploy is under way."""
+    declared = {"model-1": entry}
     stack.declare(declared)
     round_ = Round(stack, process, declared, "up")
     output = round_.strike("engine", signal.SIGINT, 0.0, 0.0, when=process.last_deploys)
     assert "is still running on the platform" in " ".join(output.split())
+    return round_
+
+
+def test_a_second_deploy_would_be_seen(stack: Workspace, process: PlatformProcess, broken: bool) -> None:
+    round_ = interrupted(stack, process, warmer())
     with pytest.raises(AssertionError, match="not taken up again") if broken else contextlib.nullcontext():
         round_.way_back()
+
+
+def test_a_second_deploy_at_the_same_time_would_be_seen(
+    stack: Workspace, process: PlatformProcess, broken: bool
+) -> None:
+    process.take("cm-1", seconds=15)  # more than the next command needs to begin
+    interrupted(stack, process, warmer(updateStrategy="redeploy"))
+    stack.up()  # by the README without waiting for anything
+    assert process.sent_to_the_busy()[:1] == (["/api/public/models/cm-1/deploy"] if broken else [])

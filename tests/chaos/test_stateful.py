@@ -1,7 +1,7 @@
 """Whatever the network, the platform, the engine and the user do: the stack ends up as declared.
 
-`CHAOS_EXAMPLES` (240 runs, some 10,000 steps) and `CHAOS_SEED` (a new one each time, printed) say how many runs there
-are, and which.
+`CHAOS_EXAMPLES` (260 runs, more than 10,000 steps) and `CHAOS_SEED` (a new one each time, printed) say how many runs
+there are, and which.
 """
 
 import os
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -32,7 +33,9 @@ from pulumi_koreai.lifecycle import Goal, Lifecycle, Record, State, Step, next_s
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.chaos.simulation import FAULTS, MODELS, Properties, Stop, User, Wanted
 
-EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", "240"))
+EXAMPLES_USUAL: Final = 260
+STEPS_LEAST: Final = 10_000
+EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", EXAMPLES_USUAL))
 SEED: Final = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1 << 32)))
 
 # Most requests go well: a fault comes after a few of them, or a few together.
@@ -55,12 +58,22 @@ class Chaos(RuleBasedStateMachine):
     """A user with one entry of a stack's file, and all that happens to it.
 
     The invariants are in `simulation`: some hold at each request, some at the end of each command.
+
+    Attributes:
+        steps: what all the users of the class did and met, their beginnings apart.
     """
+
+    steps = 0
 
     @initialize(hosted=st.sampled_from([True, True, False]))
     def begin(self, hosted: bool) -> None:
         self.user = User(hosted=hosted)
         self.world = self.user.world
+        type(self).steps -= 1
+
+    @invariant()
+    def count(self) -> None:
+        type(self).steps += 1  # after the beginning, and after each rule
 
     # The user
 
@@ -153,10 +166,14 @@ class Chaos(RuleBasedStateMachine):
             self.user.leave()
 
 
-def run(examples: int, of_seed: int, *phases: Phase) -> None:
-    """Run the machine so many times; the first failure ends it."""
+def run(examples: int, of_seed: int, *phases: Phase) -> int:
+    """Run the machine so many times, for so many steps; the first failure ends it."""
+
+    class Seeded(Chaos):  # the seed is kept in the class, and the steps
+        pass
+
     run_state_machine_as_test(
-        seed(of_seed)(type("Seeded", (Chaos,), {})),
+        seed(of_seed)(Seeded),
         settings=settings(
             max_examples=examples,
             stateful_step_count=50,
@@ -169,12 +186,15 @@ def run(examples: int, of_seed: int, *phases: Phase) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return Seeded.steps
 
 
 @pytest.mark.timeout(0)  # CHAOS_EXAMPLES says how long it takes
 def test_the_stack_ends_as_declared_whatever_happens() -> None:
     print(f"CHAOS_SEED={SEED} CHAOS_EXAMPLES={EXAMPLES}")
-    run(EXAMPLES, SEED, Phase.generate, Phase.shrink)
+    steps = run(EXAMPLES, SEED, Phase.generate, Phase.shrink)
+    print(f"{steps} steps")
+    assert steps >= STEPS_LEAST or EXAMPLES < EXAMPLES_USUAL
 
 
 # Each invariant, broken on purpose: the same machine has to see it.

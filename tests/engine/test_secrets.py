@@ -252,6 +252,24 @@ def test_a_secret_argument_stays_secret_through_the_life_of_a_model(workspace: W
     assert [output for output in said if spelt(SECRET_NAME, output) or spelt(SECRET_STOP, output)] == []
 
 
+def test_a_secret_model_id_is_masked_as_an_argument_and_shown_as_the_id(workspace: Workspace) -> None:
+    # The engine has no secret ids; so the README says that this one is in plain.
+    secret = WITH_SECRETS.replace('model_id="cm-1"', 'model_id=pulumi.Output.secret("cm-secret")')
+    workspace.program(f'{secret}pulumi.export("model", chat.model_id)\n')
+    assert "cm-secret" not in workspace.preview("--diff"), "there is no id yet"
+    workspace.up()
+    chat = workspace.resource("chat")
+    assert chat.pop("id") == "cm-secret"
+    assert "ciphertext" in chat["inputs"]["model_id"]
+    assert "ciphertext" in chat["outputs"]["model_id"]
+    assert "cm-secret" not in str(chat)
+    assert json.loads(workspace.pulumi("stack", "output", "--json").output)["model"] == "[secret]"
+    workspace.program(secret.replace("0.5", "0.9"))
+    preview = workspace.preview("--diff")
+    assert "[id=cm-secret]" in preview
+    assert "cm-secret is undeployed, then deployed" in preview
+
+
 def test_a_faulty_secret_argument_is_not_shown(workspace: Workspace) -> None:
     workspace.program(WITH_SECRETS.replace(SECRET_NAME, f"{SECRET_NAME} "))
     output = workspace.up(fails=True)

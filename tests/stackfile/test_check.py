@@ -70,9 +70,8 @@ def test_five_faults_are_five_lines_with_their_places(tmp_path: Path, capsys: py
     assert printed.err == "5 faults in 1 file\n"
 
 
-@pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "Pulumi.prod.yaml"])
-def test_the_stacks_of_this_repository_have_none(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(ROOT / "stacks" / name)]) == 0
+def test_the_stacks_of_this_repository_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(ROOT / "stacks" / name) for name in ("Pulumi.dev.yaml", "Pulumi.prod.yaml")]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -86,6 +85,115 @@ def test_a_file_that_can_not_be_opened_is_told_and_the_others_are_checked(
     assert printed.out.startswith(f"{bad}:2:3: ")
     assert f"{tmp_path / 'none.yaml'}: can't be opened: No such file" in printed.err
     assert f"{tmp_path}: can't be opened: " in printed.err
+
+
+# Two stacks with one model
+
+HERE = "  koreai:host: https://here.example.com\n"
+
+
+class Stacks:
+    """Files of several stacks, checked at once."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def add(self, name: str, settings: str, **models: object) -> str:
+        entries = {entry: {**SHORT, **given} if isinstance(given, dict) else given for entry, given in models.items()}
+        (self.folder / name).write_text(stack(json.dumps(entries), settings))
+        return str(self.folder / name)
+
+    def told(self, *names: str) -> list[str]:
+        """Each fault, without the folder."""
+        status = main([str(self.folder / name) for name in names])
+        lines = self._capsys.readouterr().out.replace(f"{self.folder}/", "").splitlines()
+        assert status == (1 if lines else 0)
+        return lines
+
+
+@pytest.fixture
+def stacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Stacks:
+    return Stacks(tmp_path, capsys)
+
+
+def test_a_model_of_two_stacks_is_told_at_the_later_one_with_the_place_of_the_first(stacks: Stacks) -> None:
+    stacks.add("a.yaml", HERE, chat={}, other={"modelId": "cm-2"})
+    stacks.add("b.yaml", HERE, talk={"modelId": "cm-3"}, same={})
+    stacks.add("c.yaml", HERE, third={})
+    files = {name: (stacks.folder / name).read_text() for name in ("a.yaml", "b.yaml", "c.yaml")}
+    column = {name: text.splitlines()[2].index('"modelId": "cm-1"') + 1 for name, text in files.items()}
+    too = f"cm-1 is the model of 'chat' at a.yaml:3:{column['a.yaml']} too, on the same platform"
+    assert stacks.told("a.yaml", "b.yaml", "c.yaml") == [
+        f"b.yaml:3:{column['b.yaml']}: same: modelId: {too}; a model has one deployment, so one stack",
+        f"c.yaml:3:{column['c.yaml']}: third: modelId: {too}; a model has one deployment, so one stack",
+    ]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://here.example.com",
+        "https://here.example.com/",
+        "HTTPS://Here.Example.com:443",
+        '" https://here.example.com "',
+    ],
+)
+def test_a_platform_is_the_same_however_its_host_is_written(stacks: Stacks, host: str) -> None:
+    stacks.add("a.yaml", HERE, chat={})
+    stacks.add("b.yaml", f"  koreai:host: {host}\n", chat={})
+    assert "on the same platform" in "".join(stacks.told("a.yaml", "b.yaml"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "  koreai:host: https://there.example.com\n",
+        "  koreai:host: https://here.example.com:8443\n",
+        "  koreai:host: {secure: v1:abc}\n",
+        "",
+    ],
+    ids=["another", "another port", "encrypted", "of the environment"],
+)
+def test_one_model_on_platforms_that_differ_or_may_is_no_fault(stacks: Stacks, host: str) -> None:
+    stacks.add("a.yaml", HERE, chat={})
+    stacks.add("b.yaml", host, chat={})
+    assert stacks.told("a.yaml", "b.yaml") == []
+    assert stacks.told("b.yaml", "a.yaml") == []
+
+
+def test_encrypted_hosts_are_not_compared(stacks: Stacks) -> None:
+    for name in "a.yaml", "b.yaml":
+        stacks.add(name, "  koreai:host: {secure: v1:abc}\n", chat={})
+    assert stacks.told("a.yaml", "b.yaml") == []
+
+
+@pytest.mark.parametrize("empty", ["", "  koreai:host:\n", '  koreai:host: ""\n'])
+def test_stacks_that_name_no_platform_have_the_one_of_the_environment(stacks: Stacks, empty: str) -> None:
+    stacks.add("a.yaml", "", chat={})
+    stacks.add("b.yaml", empty, chat={})
+    [fault] = stacks.told("a.yaml", "b.yaml")
+    assert "too, on the platform of KOREAI_HOST, as neither file has koreai:host; " in fault
+
+
+def test_an_undeployed_entry_contends_too(stacks: Stacks) -> None:
+    # One stack undeploys what the other deploys, as often as one of them has something to do.
+    stacks.add("a.yaml", HERE, chat={"deployed": False})
+    stacks.add("b.yaml", HERE, chat={})
+    assert len(stacks.told("a.yaml", "b.yaml")) == 1
+
+
+def test_one_file_is_one_stack_however_often_it_is_named(stacks: Stacks) -> None:
+    stacks.add("a.yaml", HERE, chat={})
+    (stacks.folder / "link.yaml").symlink_to("a.yaml")
+    assert stacks.told("a.yaml", "./a.yaml", "link.yaml") == []
+
+
+def test_faults_of_one_file_do_not_hide_those_between_two(stacks: Stacks) -> None:
+    stacks.add("a.yaml", HERE, chat={"adopt": 3}, again={}, odd=3, none={"modelId": None}, id={"modelId": 3})
+    stacks.add("b.yaml", HERE, odd=3, none={"modelId": None}, id={"modelId": 3}, chat={}, again={})
+    told = [line.partition("chat: ")[2] for line in stacks.told("a.yaml", "b.yaml") if "platform" in line]
+    assert len(told) == 1, "once for a model of a file"
+    assert told[0].startswith("modelId: cm-1 is the model of 'chat' at a.yaml:3:")
 
 
 def test_without_a_file_it_says_how_it_is_used() -> None:

@@ -34,7 +34,7 @@ PYTHON = f"""#!/bin/sh
 mkdir -p "$3/bin"
 cat >"$3/bin/python" <<'END'
 #!/bin/sh
-case "$*" in "-m pip "*) exit $PIP_STATUS ;; esac
+case "$*" in "-m pip "*) echo "$*" >pip-was-given; exit $PIP_STATUS ;; esac
 exec {sys.executable} "$@"
 END
 cat >"$3/bin/pip-audit" <<'END'
@@ -122,6 +122,12 @@ def test_what_can_not_be_looked_up_ends_with_2(audit: Audit, pip_status: int, an
     assert status == 2
     assert told in output
     assert "whether one is vulnerable is not known" in output
+
+
+def test_it_is_a_version_of_pip_audit_s_that_was_seen(audit: Audit) -> None:
+    audit.run()
+    given = (audit.folder / "pip-was-given").read_text().split()
+    assert [word for word in given if re.fullmatch(r"pip-audit==[0-9.]+", word)], given
 
 
 def test_the_real_lock_is_read_whole(audit: Audit) -> None:
