@@ -435,15 +435,15 @@ class Engine:
     def _register(self, name: str, props: Properties) -> None:
         old = self._find(name)
         inputs, changed, replaced = self._changes(old, props)
+        sent, now = len(self.world.commands), self.world.clock.now
         if old is None or (changed and replaced):
-            sent_at = self.world.clock.now
             outs, ok = self._ask(lambda: PROVIDER.create(inputs), inputs["model_id"], None, inputs)
             if outs is not None:
                 if old is not None:
                     old.dying = True
+                sent_at = now if len(self.world.commands) > sent else 0.0
                 self.resources.append(Resource(name, inputs["model_id"], inputs, outs, failed=not ok, sent_at=sent_at))
         elif changed:
-            sent, now = len(self.world.commands), self.world.clock.now
             outs, ok = self._ask(lambda: PROVIDER.update(old.id, old.outputs, inputs), old.id, old, inputs)
             if outs is not None:
                 old.sent_at = now if len(self.world.commands) > sent else old.sent_at
@@ -630,9 +630,10 @@ class User:
         self.world.calm()
         if self.wanted is not None:
             self.wanted = replace(self.wanted, timeout=None)
-        wanted, doubted = self.wanted, set(self.engine.doubted)
-        unrecorded = doubted - {resource.id for resource in self.engine.resources}
+        wanted = self.wanted
+        unrecorded = self.engine.doubted - {resource.id for resource in self.engine.resources}
         outcome = self.up_after_a_look() if unrecorded else self.up()
+        doubted = set(self.engine.doubted)  # that `up` may have deleted one of two entries that had a model
         self._expect(outcome.ok, f"one `up` is not enough: {outcome.errors}")
         self._expect_as_declared("the faults have stopped")
         for model_id in doubted:
