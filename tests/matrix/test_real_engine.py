@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import requests
 
 from pulumi_koreai.emulator import KINDS, Emulator, Fault, Options
 from pulumi_koreai.emulator.faults import Job as OddJob
@@ -18,7 +19,7 @@ from pulumi_koreai.emulator.faults import storm
 from pulumi_koreai.emulator.platform import NEVER_SECONDS
 from tests.engine.workspace import Model, Workspace, model
 from tests.matrix import watch
-from tests.matrix.operations import HOSTS, RUNNING, WANTED, Host, Often, Run, Seen
+from tests.matrix.operations import DOWN, HOSTS, RUNNING, WANTED, Host, Often, Run, Seen
 from tests.matrix.table import GROUPS, OUTCOMES, differences, foretold
 from tests.matrix.watch import Resource
 
@@ -48,6 +49,7 @@ SAMPLE: Final[tuple[tuple[str, str, Often], ...]] = (
     ("job-ends-unheard-of", "refresh", "once"),
 )
 TIMEOUT_SECONDS: Final = 2
+NOBODY_LISTENS: Final[tuple[tuple[str, str, Often], ...]] = ((DOWN, "create", "once"), (DOWN, "create", "always"))
 
 
 @pytest.fixture
@@ -175,8 +177,31 @@ def test_the_real_engine_sees_what_the_tables_say(workspace: Workspace, host: Ho
         assert differences(run, outcome, seen) == [], f"{run}: not {outcome.name!r}: {seen}"
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_real_engine_sees_that_nobody_listens(workspace: Workspace, host: Host) -> None:
+    """Apart from the others, as nobody listens to them either."""
+    emulator = workspace.emulator
+    workspace.use(host)
+    for kind, operation, often in NOBODY_LISTENS:
+        run = Run(kind, operation, often, host)
+        workspace.declare(entries([run], begun=True))
+        away = {"seconds": 8 if often == "once" else 600}  # the engine needs about three to begin
+        requests.post(f"{emulator.url}/emulator/away", json=away, timeout=10).raise_for_status()
+        output = workspace.up(fails=often == "always")
+        if often == "always":
+            assert emulator.away
+            emulator.come_back()
+            assert "no connection" in told(run, output)[0]
+            assert run.model not in resources(workspace)
+            assert watch.sent(emulator).get(run.model) is None
+            workspace.up()
+        assert watch.sent(emulator)[run.model][:1] == ["deploy"]
+        assert emulator.model(run.model).deployment is not None
+        assert sum(job.model_id == run.model for job in emulator.jobs()) == 1
+
+
 def test_the_sample_has_every_outcome() -> None:
-    assert {foretold(*cell).name for cell in SAMPLE} == set(OUTCOMES)
+    assert {foretold(*cell).name for cell in (*SAMPLE, *NOBODY_LISTENS)} == set(OUTCOMES)
 
 
 @pytest.mark.parametrize("host", HOSTS)
