@@ -49,7 +49,8 @@ SAMPLE: Final[tuple[tuple[str, str, Often], ...]] = (
     ("job-ends-unheard-of", "refresh", "once"),
 )
 TIMEOUT_SECONDS: Final = 2
-NOBODY_LISTENS: Final[tuple[tuple[str, str, Often], ...]] = ((DOWN, "create", "once"), (DOWN, "create", "always"))
+TRIED_AGAIN: Final[tuple[str, str, Often]] = (DOWN, "create", "once")
+NOT_SENT: Final[tuple[str, str, Often]] = (DOWN, "create", "always")
 
 
 @pytest.fixture
@@ -177,31 +178,49 @@ def test_the_real_engine_sees_what_the_tables_say(workspace: Workspace, host: Ho
         assert differences(run, outcome, seen) == [], f"{run}: not {outcome.name!r}: {seen}"
 
 
+def leave(emulator: Emulator) -> None:
+    seconds = {"seconds": watch.AWAY_SECONDS}
+    requests.post(f"{emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_real_engine_sees_that_nobody_listens(workspace: Workspace, host: Host) -> None:
     """Apart from the others, as nobody listens to them either."""
+    run = Run(*NOT_SENT, host)
     emulator = workspace.emulator
     workspace.use(host)
-    for kind, operation, often in NOBODY_LISTENS:
-        run = Run(kind, operation, often, host)
-        workspace.declare(entries([run], begun=True))
-        away = {"seconds": 8 if often == "once" else 600}  # the engine needs about three to begin
-        requests.post(f"{emulator.url}/emulator/away", json=away, timeout=10).raise_for_status()
-        output = workspace.up(fails=often == "always")
-        if often == "always":
-            assert emulator.away
-            emulator.come_back()
-            assert "no connection" in told(run, output)[0]
-            assert run.model not in resources(workspace)
-            assert watch.sent(emulator).get(run.model) is None
-            workspace.up()
-        assert watch.sent(emulator)[run.model][:1] == ["deploy"]
-        assert emulator.model(run.model).deployment is not None
-        assert sum(job.model_id == run.model for job in emulator.jobs()) == 1
+    workspace.declare(entries([run], begun=True))
+    leave(emulator)
+    assert "no connection" in told(run, workspace.up(fails=True))[0]
+    assert run.model not in resources(workspace)
+    emulator.come_back()
+    assert watch.sent(emulator) == {}
+    declared = entries([run], begun=True)
+    del declared[run.model]["timeouts"]  # a loaded machine needs more
+    workspace.declare(declared)
+    workspace.up()
+    assert watch.sent(emulator)[run.model][:1] == ["deploy"]
+    assert emulator.model(run.model).deployment is not None
+
+
+def test_the_real_engine_sees_that_somebody_listens_again(workspace: Workspace) -> None:
+    """Under our host: the stock one does not show the attempt in vain."""
+    run = Run(*TRIED_AGAIN, "own")
+    emulator = workspace.emulator
+    workspace.declare(entries([run], begun=True))
+    leave(emulator)
+    process = workspace.begin_up()
+    assert process.stdout is not None
+    missed = next(line for line in process.stdout if "no connection; trying again" in line)
+    emulator.come_back()
+    output = missed + process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert watch.sent(emulator)[run.model][:1] == ["deploy"]
+    assert emulator.model(run.model).deployment is not None
 
 
 def test_the_sample_has_every_outcome() -> None:
-    assert {foretold(*cell).name for cell in (*SAMPLE, *NOBODY_LISTENS)} == set(OUTCOMES)
+    assert {foretold(*cell).name for cell in (*SAMPLE, TRIED_AGAIN, NOT_SENT)} == set(OUTCOMES)
 
 
 @pytest.mark.parametrize("host", HOSTS)
