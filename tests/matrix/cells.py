@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-import requests
 from pulumi.runtime.proto import provider_pb2
 
 from pulumi_koreai.api.wire import DeployRequest
@@ -116,16 +115,14 @@ class Stack:
         if old is None:
             answer = self._ask("Create", provider_pb2.CreateRequest(**self._who, properties=_struct(news)))
             return self._kept(answer, news, news)
-        diff = self._ask(
-            "Diff",
-            provider_pb2.DiffRequest(
-                id=self._run.model,
-                **self._who,
-                olds=_struct(old.outputs),
-                news=_struct(news),
-                old_inputs=_struct(old.inputs),
-            ),
-        )
+        both: dict[str, Any] = {
+            "id": self._run.model,
+            **self._who,
+            "olds": _struct(old.outputs),
+            "news": _struct(news),
+            "old_inputs": _struct(old.inputs),
+        }
+        diff = self._ask("Diff", provider_pb2.DiffRequest(**both))
         assert diff.code == "OK", diff.message
         changes = diff.response.changes
         none, some = provider_pb2.DiffResponse.DIFF_NONE, provider_pb2.DiffResponse.DIFF_SOME
@@ -133,16 +130,7 @@ class Stack:
         if not differs and not old.init_errors:
             self.resource = replace(old, inputs=news)
             return ""
-        answer = self._ask(
-            "Update",
-            provider_pb2.UpdateRequest(
-                id=self._run.model,
-                **self._who,
-                olds=_struct(old.outputs),
-                news=_struct(news),
-                old_inputs=_struct(old.inputs),
-            ),
-        )
+        answer = self._ask("Update", provider_pb2.UpdateRequest(**both))
         return self._kept(answer, news, old.inputs)
 
     def refresh(self) -> str:
@@ -272,8 +260,7 @@ class Cells:
         if watch.request_before(run):
             self._emulator.use(watch.fault(run))
         else:
-            seconds = {"seconds": watch.AWAY_SECONDS}
-            requests.post(f"{self._emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
+            watch.leave(self._emulator)
         ended = threading.Event()
 
         def missed() -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import requests
 
 from pulumi_koreai.emulator import KINDS, Emulator, Fault, Options
 from pulumi_koreai.emulator.faults import Job as OddJob
@@ -178,11 +177,6 @@ def test_the_real_engine_sees_what_the_tables_say(workspace: Workspace, host: Ho
         assert differences(run, outcome, seen) == [], f"{run}: not {outcome.name!r}: {seen}"
 
 
-def leave(emulator: Emulator) -> None:
-    seconds = {"seconds": watch.AWAY_SECONDS}
-    requests.post(f"{emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
-
-
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_real_engine_sees_that_nobody_listens(workspace: Workspace, host: Host) -> None:
     """Apart from the others, as nobody listens to them either."""
@@ -190,7 +184,7 @@ def test_the_real_engine_sees_that_nobody_listens(workspace: Workspace, host: Ho
     emulator = workspace.emulator
     workspace.use(host)
     workspace.declare(entries([run], begun=True))
-    leave(emulator)
+    watch.leave(emulator)
     assert "no connection" in told(run, workspace.up(fails=True))[0]
     assert run.model not in resources(workspace)
     emulator.come_back()
@@ -208,7 +202,7 @@ def test_the_real_engine_sees_that_somebody_listens_again(workspace: Workspace) 
     run = Run(*TRIED_AGAIN, "own")
     emulator = workspace.emulator
     workspace.declare(entries([run], begun=True))
-    leave(emulator)
+    watch.leave(emulator)
     process = workspace.begin_up()
     assert process.stdout is not None
     missed = next(line for line in process.stdout if "no connection; trying again" in line)

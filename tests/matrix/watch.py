@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import requests
+
 from pulumi_koreai.emulator import KINDS, Emulator, Fault
 from pulumi_koreai.emulator.faults import Away, Effect, When
 from pulumi_koreai.emulator.faults import Job as OddJob
@@ -23,6 +25,12 @@ class Resource:
     outputs: dict[str, Any]
     inputs: dict[str, Any]
     init_errors: tuple[str, ...] = ()
+
+
+def leave(emulator: Emulator) -> None:
+    """Nobody listens from now on, until the emulator is told to come back."""
+    seconds = {"seconds": AWAY_SECONDS}
+    requests.post(f"{emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
 
 
 def fault(run: Run, as_here: Callable[[Effect], Effect] = lambda effect: effect) -> Fault:
