@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Clone:
 
     folder: Path
     bin: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def has_python(
         self, name: str = "python3", *, too_old: bool = False, no_venv: bool = False, during_pip: str = ":"
@@ -58,9 +60,11 @@ class Clone:
         script = str(self.folder / "tools" / "setup.sh")
         pipe = subprocess.PIPE
         whole = {**self.env, **env}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["/bin/sh", script], env=whole, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
+        self.started.append(process)
+        return process
 
     def run(self, **env: str) -> tuple[int, str]:
         """The exit status and stderr."""
@@ -75,7 +79,7 @@ class Clone:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Clone:
+def clone(tmp_path: Path) -> Iterator[Clone]:
     made = Clone(tmp_path / "a clone", tmp_path / "bin")
     (made.folder / "tools").mkdir(parents=True)
     for name in "tools/setup.sh", "requirements.lock", "pyproject.toml":
@@ -85,7 +89,11 @@ def clone(tmp_path: Path) -> Clone:
         found = shutil.which(program)
         assert found
         (made.bin / program).symlink_to(found)
-    return made
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 INSTALLS = [
@@ -183,7 +191,8 @@ def test_a_failed_install_is_not_believed_to_be_good(clone: Clone) -> None:
 
 
 def test_an_interrupted_set_up_is_begun_again(clone: Clone) -> None:
-    clone.has_python(during_pip="sleep 600")
+    # One process, as pip is: a signal between a shell's fork and its child's exec would miss the child.
+    clone.has_python(during_pip="exec sleep 600")
     process = clone.start()
     deadline = time.monotonic() + 30
     while not clone.installs:
