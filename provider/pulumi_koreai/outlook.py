@@ -102,6 +102,22 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
     return f"interrupted before {model_id} was as declared; {running}; {what_now}."
 
 
+def left_alone(model_id: str, record: Record) -> str:
+    """What becomes of a model whose resource goes while another one has it.
+
+    Args:
+        model_id: the model.
+        record: what was recorded with the resource that goes.
+    """
+    stays = f"{model_id} belongs to another resource now, so it is not undeployed."
+    if record.state in (State.DEPLOYED, State.UNDEPLOYED):
+        return stays
+    return (
+        f"{stays} What was last sent for the one that goes may be what runs now: if the other one declares anything"
+        " else, set its `deployed` to false, run `pulumi up`, and set it back."
+    )
+
+
 def not_recorded(model_id: str, record: Record, operation: Literal["create", "update"]) -> str:
     """What a host that can't record a half-made deployment means for the next run."""
     if record.under_way:

@@ -31,7 +31,7 @@ from .api.wire import UNKNOWN, Unknown
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
 from .host.errors import of_ours
 from .lifecycle import Goal, Lifecycle, Record, State
-from .outlook import interrupted, not_recorded, outlook, timed_out, unfinished
+from .outlook import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
 from .spec import ProgramSpec, Timeouts, check, python_spelling
 
 if TYPE_CHECKING:
@@ -167,15 +167,18 @@ class ModelDeploymentProvider(ResourceProvider):
         return UpdateResult(memory.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        if _id in _platform.declared:
-            current_call().note(f"{_id} is another resource of this stack now, so it is not undeployed.")
-            return
-        lifecycle = _lifecycle(_id, memory.record(_props))
+        record, stays = memory.record(_props), _id in _platform.declared
+        lifecycle = _lifecycle(_id, record)
         timeouts = Timeouts.model_validate(_props.get("custom_timeouts") or {})
         try:
-            lifecycle.retire(_timeout(timeouts, "delete"))
+            if stays:
+                # Forgotten, a job of this one would go on beside what the other one sends next.
+                lifecycle.settle(_timeout(timeouts, "delete"))
+                current_call().note(left_alone(_id, record))
+            else:
+                lifecycle.retire(_timeout(timeouts, "delete"))
         except JobTimeout as error:
-            raise error.and_now(timed_out("delete", lifecycle.record)) from None
+            raise error.and_now(timed_out("update" if stays else "delete", lifecycle.record)) from None
         except Cancelled:
             what_now = "run the same command again: what is done by then is found done"
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None

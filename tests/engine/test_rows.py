@@ -85,7 +85,7 @@ def test_a_failed_deploy_is_told(workspace: Workspace) -> None:
 def test_a_renamed_entry_stays_deployed(deployed: Workspace) -> None:
     deployed.declare(talk=model())
     output = deployed.up()
-    assert "is another resource of this stack now, so it is not undeployed" in output
+    assert "cm-1 belongs to another resource now, so it is not undeployed" in output
     assert deployed.sent() == DEPLOY
     assert is_deployed(deployed.emulator)
     assert deployed.outputs("talk")["state"] == "deployed"
@@ -100,6 +100,31 @@ def test_a_renamed_entry_stays_deployed_when_the_deletion_of_the_old_one_is_left
     deployed.up()
     assert is_deployed(deployed.emulator)
     assert not [item for item in deployed.state()["resources"] if item["urn"].endswith("::chat")]
+
+
+def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(deployed: Workspace) -> None:
+    served_by = deployed.host
+    deployed.use("own")
+    deployed.emulator.set_model("cm-1", job_seconds=3.0)
+    deployed.declare(talk=warmer(timeouts={"create": "1s"}))
+    deployed.up(fails=True)
+    deployed.use(served_by)
+    deployed.sent()
+    deployed.declare(chat=model())
+    output = deployed.up()
+    assert "cm-1 belongs to another resource now, so it is not undeployed" in output
+    assert "What was last sent for the one that goes may be what runs now" in output
+    assert deployed.sent() == ["wait deploy cm-1"]
+    assert not any(job.status == "IN_PROGRESS" for job in deployed.emulator.jobs())
+
+    # The documented way to what is declared.
+    deployed.emulator.set_model("cm-1", job_seconds=0.1)
+    for declared in model(deployed=False), model():
+        deployed.declare(chat=declared)
+        deployed.up()
+    running = deployed.emulator.model("cm-1").deployment
+    assert running is not None
+    assert running.body["hyperParameters"] == model()["hyperParameters"]
 
 
 @pytest.mark.parametrize("command", ["up --refresh", "destroy --refresh", "destroy --run-program"])

@@ -366,8 +366,20 @@ def test_a_deletion_after_the_plan_of_another_object_of_the_model_undeploys_noth
     planned(prior, platform, timeouts={"create": "4h"})
     after, diagnostics = applied(platform, state(), None)
     assert after is None
-    assert "is another object of this configuration now" in texts(diagnostics.diagnostics)[0]
+    assert "belongs to another resource now" in texts(diagnostics.diagnostics)[0]
     assert platform.platform.commands == []
+
+
+def test_a_deletion_after_the_plan_of_another_object_of_the_model_waits_for_its_own_job() -> None:
+    platform = Simulated([job("SUCCESS", id="ds-1")])
+    planned(state(), platform, timeouts={"create": "4h"})
+    after, diagnostics = applied(platform, state(**UNDER_WAY), None)
+    assert after is None
+    taken_up, left = texts(diagnostics.diagnostics)
+    assert "job ds-1 (deploy of cm-1) is taken up again" in taken_up
+    assert "What was last sent for the one that goes may be what runs now" in left
+    assert "`terraform apply`" in left
+    assert platform.platform.sent == ["job ds-1 DEPLOY cm-1"]
 
 
 def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:

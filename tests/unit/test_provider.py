@@ -730,6 +730,34 @@ def test_a_delete_that_is_interrupted_before_it_sent_anything_does_not_claim_tha
     assert "it is deployed as before" in str(caught.value)
 
 
+def declare(model_id: str = MODEL) -> None:
+    """As the engine does before an update: the model is declared in this run."""
+    assert not PROVIDER.check({}, {**INPUTS, "model_id": model_id}).failures
+
+
+def test_delete_leaves_a_model_that_another_entry_has_alone(stage: Stage) -> None:
+    declare()
+    PROVIDER.delete(MODEL, RUNNING)
+    assert stage.sent == []
+    assert stage.call.notes == ["cm-1 belongs to another resource now, so it is not undeployed."]
+
+
+def test_delete_waits_its_own_job_out_where_another_entry_has_the_model(stage: Stage) -> None:
+    declare()
+    stage.answers(job("IN_PROGRESS"), job("SUCCESS"))
+    PROVIDER.delete(MODEL, DEPLOYING)
+    assert stage.sent == ["job ds-1 DEPLOY cm-1"] * 2
+    assert "What was last sent for the one that goes may be what runs now" in stage.call.notes[-1]
+
+
+def test_a_delete_that_did_not_see_the_end_of_its_job_is_an_error(stage: Stage) -> None:
+    declare()
+    stage.platform.looks = takes(1e6)
+    with pytest.raises(JobTimeout, match="Run `pulumi up` again: the job is asked for first"):
+        PROVIDER.delete(MODEL, {**DEPLOYING, "custom_timeouts": {"delete": "2m"}})
+    assert stage.platform.commands == []
+
+
 # read
 
 

@@ -31,7 +31,7 @@ from .. import memory
 from ..api.errors import JobTimeout, KoreaiError
 from ..host.errors import of_ours
 from ..lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
-from ..outlook import interrupted, outlook, timed_out, unfinished
+from ..outlook import interrupted, left_alone, outlook, timed_out, unfinished
 from ..spec import Timeouts, check, python_spelling
 from .platform import Handed, Intent, Interrupted, Platform
 from .schema import (
@@ -238,15 +238,17 @@ class ModelDeployment:
 
     def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:
         model_id = prior["model_id"]
-        if "declared" in self._platform.plans(model_id):
-            diagnostics.add_warning(f"{model_id} is another object of this configuration now, so it is not undeployed.")
-            return None
         before = memory.record(prior)
+        stays = "declared" in self._platform.plans(model_id)
         created_next, create_seconds = json.loads(private or b"[null, null]")
-        goes_on = created_next == model_id and bool(_unfinished(prior, before))
+        goes_on = not stays and created_next == model_id and bool(_unfinished(prior, before))
         lifecycle: Lifecycle | None = None
         try:
             lifecycle = self._platform.lifecycle(model_id, before)
+            if stays:
+                lifecycle.settle(_timeouts(prior).of("delete"))
+                _tell(diagnostics, left_alone(model_id, before), severity="warning")
+                return None
             if goes_on:
                 # Not bounded by the timeouts of the state: the user may just have raised them.
                 lifecycle.settle(create_seconds)
@@ -260,7 +262,7 @@ class ModelDeployment:
             if isinstance(error, Interrupted):
                 reason = interrupted(model_id, now, "run the command again: it goes on from there")
             else:
-                what_now = timed_out("create" if goes_on else "delete", now)
+                what_now = timed_out("create" if goes_on or stays else "delete", now)
                 reason = str(error) + (f"\n{what_now}" if isinstance(error, JobTimeout) else "")
             _tell(diagnostics, reason)
             return prior | memory.results(now)
