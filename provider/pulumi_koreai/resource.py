@@ -3,7 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -60,28 +60,28 @@ class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
     model's deployment: what is known of it is what the last dock job said.
     """
 
-    model_id: pulumi.Output[str]
-    deployment_name: pulumi.Output[str]
-    model_type: pulumi.Output[str]
-    device_type: pulumi.Output[str]
-    # Any, as the SDK's own reading of these annotations takes no other type for values of several types.
-    hyper_parameters: pulumi.Output[Mapping[str, Any]]
-    scaling_parameters: pulumi.Output[Mapping[str, Any] | None]
-    optimization_info: pulumi.Output[Mapping[str, Any] | None]
-    deployed: pulumi.Output[bool]
-    adopt: pulumi.Output[bool]
-    update_strategy: pulumi.Output[str]
-    custom_timeouts: pulumi.Output[Mapping[str, str] | None]
-    state: pulumi.Output[str]
-    """`deployed`, `undeployed`, `deploying`, `undeploying` or `failed`."""
-    dock_status_id: pulumi.Output[str]
-    """The last dock job, `ds-…`; "" when there was none."""
-    last_action: pulumi.Output[str]
-    """`DEPLOY` or `UNDEPLOY`; "" after a take-over."""
-    last_status: pulumi.Output[str]
-    """The last job's status; `UNKNOWN` when it can't be told, "" after a take-over."""
-    last_job_seconds: pulumi.Output[float]
-    """How long the last job took that was watched from its start to its end; 0 before the first."""
+    if TYPE_CHECKING:  # the SDK would read them anew for each resource: a tenth of a program's time
+        model_id: pulumi.Output[str]
+        deployment_name: pulumi.Output[str]
+        model_type: pulumi.Output[str]
+        device_type: pulumi.Output[str]
+        hyper_parameters: pulumi.Output[Mapping[str, float | list[str]]]
+        scaling_parameters: pulumi.Output[Mapping[str, float] | None]
+        optimization_info: pulumi.Output[Mapping[str, str] | None]
+        deployed: pulumi.Output[bool]
+        adopt: pulumi.Output[bool]
+        update_strategy: pulumi.Output[str]
+        custom_timeouts: pulumi.Output[Mapping[str, str] | None]
+        state: pulumi.Output[str]
+        """`deployed`, `undeployed`, `deploying`, `undeploying` or `failed`."""
+        dock_status_id: pulumi.Output[str]
+        """The last dock job, `ds-…`; "" when there was none."""
+        last_action: pulumi.Output[str]
+        """`DEPLOY` or `UNDEPLOY`; "" after a take-over."""
+        last_status: pulumi.Output[str]
+        """The last job's status; `UNKNOWN` when it can't be told, "" after a take-over."""
+        last_job_seconds: pulumi.Output[float]
+        """How long the last job took that was watched from its start to its end; 0 before the first."""
 
     def __init__(
         self,
