@@ -15,7 +15,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 .venv/bin/python -m venv "$scratch"
-"$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv
+"$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 [ -n "${UPGRADE:-}" ] || cp requirements.lock "$scratch/requirements.lock"
 "$scratch/bin/uv" pip compile pyproject.toml --quiet --no-config \

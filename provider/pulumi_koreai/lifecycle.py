@@ -300,23 +300,27 @@ class Lifecycle:
 
     def _deploy(self, request: DeployRequest, deadline: float | None) -> None:
         before, until = self.record, self._until(deadline, DEPLOY_TIMEOUT_SECONDS)
+        lost = Record(
+            State.FAILED,
+            request,
+            last_action="DEPLOY",
+            last_status=UNKNOWN_STATUS,
+            last_job_seconds=before.last_job_seconds if before else 0.0,
+        )
         try:
             job = self._client.deploy(self._model_id, request, until)
         except ApiError as error:
             if error.may_be_taken:
-                self.record = Record(
-                    State.FAILED,
-                    request,
-                    last_action="DEPLOY",
-                    last_status=UNKNOWN_STATUS,
-                    last_job_seconds=before.last_job_seconds if before else 0.0,
-                )
+                self.record = lost
                 raise error.hinting(
                     f"Whether {self._model_id} is being deployed now is not known, so the deploy is not sent again."
                     " Look at the model in the console. If it is deployed as declared, set `adopt` to true"
                     " (where it was not true before): nothing is sent then. Otherwise run `pulumi up` again: it settles"
                     " this by the update strategy."
                 ) from error.__cause__
+            raise
+        except Exception:
+            self.record = lost  # a bug of ours: what was sent before it shows is not known
             raise
         self.record = replace(before or Record(State.DEPLOYING), request=request)
         job = self._wait(job, "DEPLOY", until, sent_here=True)
@@ -330,6 +334,7 @@ class Lifecycle:
 
     def _undeploy(self, deadline: float | None) -> None:
         before, until = self.record or Record(State.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
+        lost = replace(before, state=State.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
         try:
             job = self._client.undeploy(self._model_id, until)
         except NotDeployed:
@@ -337,13 +342,14 @@ class Lifecycle:
             return
         except ApiError as error:
             if error.may_be_taken:
-                self.record = replace(
-                    before, state=State.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS
-                )
+                self.record = lost
                 raise error.hinting(
                     f"Whether {self._model_id} is being undeployed now is not known. Run the command again: an undeploy"
                     " may be repeated."
                 ) from error.__cause__
+            raise
+        except Exception:
+            self.record = lost
             raise
         job = self._wait(job, "UNDEPLOY", until, sent_here=True)
         if job.failed and says_not_deployed(job.reason):

@@ -460,6 +460,19 @@ def test_an_undeploy_whose_answer_is_lost_is_recorded_as_unknown() -> None:
     assert scene.record == Record(State.FAILED, REQUEST, "", "UNDEPLOY", UNKNOWN_STATUS, 60.0)
 
 
+@pytest.mark.parametrize("goal, action", [(DEPLOYED, "DEPLOY"), (UNDEPLOYED, "UNDEPLOY")], ids=["deploy", "undeploy"])
+def test_a_command_that_ends_with_a_bug_of_ours_is_recorded_as_unknown(goal: Goal, action: str) -> None:
+    scene = Scene(RUNNING if action == "UNDEPLOY" else None, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        scene.lifecycle.reach(goal)
+    assert scene.record.request == REQUEST
+    assert (scene.record.state, scene.record.last_action, scene.record.last_status) == (
+        State.FAILED,
+        action,
+        UNKNOWN_STATUS,
+    )
+
+
 def test_a_deploy_refused_after_the_undeploy_leaves_it_recorded_as_undeployed_with_the_old_parameters() -> None:
     scene = Scene(RUNNING_OTHER, job("SUCCESS", id="ds-9"), Refused("no", method="POST", path="/p", status=400))
     with pytest.raises(Refused):

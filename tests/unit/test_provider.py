@@ -517,10 +517,15 @@ def test_a_fault_of_our_own_during_an_update_keeps_the_job_too(stage: Stage) -> 
         assert results(dict(caught.value.outs)) == ("deploying", "ds-1", "DEPLOY", "IN_PROGRESS")
 
 
-def test_a_fault_of_our_own_before_anything_was_sent_is_an_ordinary_exception(stage: Stage) -> None:
+def test_a_fault_of_our_own_while_a_deploy_is_sent_leaves_it_recorded_as_one_that_may_have_been_taken(
+    stage: Stage,
+) -> None:
     stage.answers(KeyError("a bug"))
-    with pytest.raises(KeyError):
+    with pytest.raises(PartialFailure if stage.call.hosted else KeyError) as caught:
         PROVIDER.create(INPUTS)
+    if isinstance(caught.value, PartialFailure):
+        assert "how the last deploy of cm-1 ended is not known" in str(caught.value)
+        assert results(dict(caught.value.outs)) == ("failed", "", "DEPLOY", "UNKNOWN")
 
 
 def test_an_interruption_before_anything_was_sent_is_no_more_than_that(stage: Stage) -> None:
