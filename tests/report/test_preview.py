@@ -193,6 +193,44 @@ def test_a_model_that_moves_to_another_entry_is_not_cut_off() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "gone, new, kinds",
+    [
+        (outputs(), inputs(), {Kind.REDEPLOYED, Kind.RECORDED}),
+        (outputs(State.UNDEPLOYED, of=OFF), inputs(), {Kind.DEPLOYED, Kind.RECORDED}),
+        (outputs(State.UNDEPLOYED, of=OFF), inputs(deployed=False), {Kind.RECORDED}),
+    ],
+    ids=["running", "brought back", "off"],
+)
+def test_a_renamed_entry_cuts_nobody_off(
+    gone: Mapping[str, object], new: Mapping[str, object], kinds: set[Kind]
+) -> None:
+    told = preview(step("talk", new=new), step(old=gone))
+    assert {change.kind for change in told.changes} == kinds
+    assert "No caller is cut off" in told.markdown(LIMIT)
+
+
+@pytest.mark.parametrize(
+    "gone, kind, doubtful",
+    [
+        (outputs(), Kind.RECORDED, False),
+        (outputs(of={"hyper_parameters": OTHER}), Kind.RECORDED, True),
+        (outputs(State.UNDEPLOYED, of=OFF), Kind.RECORDED, True),
+        (outputs(State.DEPLOYING, "IN_PROGRESS"), Kind.RESUMED, True),
+    ],
+    ids=["the same", "other parameters", "undeployed", "under way"],
+)
+def test_what_goes_beside_an_entry_that_has_had_the_model_before_may_be_what_holds(
+    gone: Mapping[str, object], kind: Kind, doubtful: bool
+) -> None:
+    told = preview(step(old=outputs(), new=inputs(), op="same"), step("talk", old=gone))
+    left, stays = told.changes
+    assert (left.name, left.kind, left.before, stays.kind) == ("talk", kind, None, None)
+    assert ("may be later than what was sent" in " ".join(left.words)) is doubtful
+    assert ("is taken up again" in " ".join(left.words)) is (kind is Kind.RESUMED)
+    assert "models now" not in told.markdown(LIMIT), "the model is counted once"
+
+
 @pytest.mark.parametrize("before, after", [(False, True), (True, False)])
 def test_a_protection_alone_is_a_change(*, before: bool, after: bool) -> None:
     given = step(old=outputs(), new=inputs(), op="same")

@@ -1,6 +1,6 @@
 """What happens to each model, in the platform's terms. The rules are the lifecycle's, the sentences the outlook's."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -18,6 +18,7 @@ from .reading import Step as EngineStep
 _IT: Final = "the model"
 _THE_OLD_ONE: Final = "the present model"
 _MOVED: Final = "another entry declares it now, so the model is not undeployed."
+_MOVED_DOUBTFUL: Final = "what was last sent for this entry may be later than what was sent for that one."
 _MOVED_ON: Final = f"another entry declares {_THE_OLD_ONE} now, so it is not undeployed."
 _LETTING_GO: Final = ("delete", "delete-replaced", "replace")
 """What the engine does to a resource whose model is undeployed, unless another resource has it now."""
@@ -98,23 +99,57 @@ class Change:
     may_undeploy: bool = False
 
 
+@dataclass(frozen=True)
+class _Moved:
+    """A model that one entry lets go and another one has in the end.
+
+    Attributes:
+        idle: whether nothing of it runs, by what is recorded with those that let it go.
+        held: what is recorded with the other one, None where the model is new to it.
+    """
+
+    idle: bool
+    held: Record | None
+
+
 def changes(steps: Iterable[EngineStep]) -> list[Change]:
     """What the engine's steps mean to the models that they are about, the gravest first, each kind by name."""
     models = [step for step in steps if step.is_model]
-    let_go = {step.old.outputs.get("model_id") for step in models if step.op in _LETTING_GO and step.old}
-    moved = let_go & {step.new.inputs.get("model_id") for step in models if step.new}
+    moved = _moved(models)
     order = {kind: index for index, kind in enumerate(Kind)}
     found = (_change(step, moved) for step in models)
     return sorted(found, key=lambda change: (order[change.kind] if change.kind else len(order), change.name))
 
 
-def _change(step: EngineStep, moved: Set[object]) -> Change:
+def _moved(models: Sequence[EngineStep]) -> dict[object, _Moved]:
+    let_go: dict[object, list[Record]] = {}
+    have: dict[object, Record | None] = {}
+    for step in models:
+        old_id = step.old.outputs.get("model_id") if step.old else None
+        record = _record(step)
+        if record and step.op in _LETTING_GO:
+            let_go.setdefault(old_id, []).append(record)
+        if step.new:
+            new_id = step.new.inputs.get("model_id")
+            have[new_id] = record if new_id == old_id else None
+    return {
+        model_id: _Moved(all(one.state is State.UNDEPLOYED for one in records), have[model_id])
+        for model_id, records in let_go.items()
+        if model_id in have
+    }
+
+
+def _record(step: EngineStep) -> Record | None:
+    return memory.record(_for_the_rules(step.old.outputs)) if step.old else None
+
+
+def _change(step: EngineStep, moved: Mapping[object, _Moved]) -> Change:
     old = step.old.outputs if step.old else {}
-    record = memory.record(_for_the_rules(old)) if step.old else None
+    record = _record(step)
     before = _hardware(record.request) if record and record.state in (State.DEPLOYED, State.DEPLOYING) else None
     if step.new is None and record is not None:
-        if old.get("model_id") in moved:
-            return Change(step.name, Kind.RECORDED, (_MOVED,), before=before)
+        if to := moved.get(old.get("model_id")):
+            return _left_alone(step.name, record, to, before)
         why = "its entry is gone."
         if step.op != "delete":
             why = f"{old.get('model_id')}, which the entry had before, was not undeployed when it was replaced."
@@ -130,6 +165,17 @@ def _change(step: EngineStep, moved: Set[object]) -> Change:
     return replace(change, differences=change.differences + protection, unprotected=unprotected)
 
 
+def _left_alone(name: str, record: Record, to: _Moved, before: Hardware | None) -> Change:
+    """What happens to a model whose entry goes while another one has it."""
+    words = [unfinished(_IT, record)] if record.under_way else []
+    words.append(_MOVED)
+    if to.held and (record.state, record.request) != (to.held.state, to.held.request):
+        words.append(_MOVED_DOUBTFUL)
+    kind = Kind.RESUMED if record.under_way else Kind.RECORDED
+    # What runs is counted once: with the other entry, where that has had it before.
+    return Change(name, kind, tuple(words), before=None if to.held else before)
+
+
 def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Change:
     goal = Goal(None)
     steps = steps_ahead(record, goal)
@@ -140,7 +186,11 @@ def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Ch
 
 
 def _declared(
-    step: EngineStep, record: Record | None, before: Hardware | None, news: Properties, moved: Set[object]
+    step: EngineStep,
+    record: Record | None,
+    before: Hardware | None,
+    news: Properties,
+    moved: Mapping[object, _Moved],
 ) -> Change:
     differences = tuple(_differences(step, record, news))
     try:
@@ -164,14 +214,14 @@ def _declared(
         )
     after = _hardware_of(spec)
     if record is None:
-        kind, said = _new(spec, moved)
+        kind, said = _new(spec, moved.get(spec.model_id))
         cuts_off = kind is Kind.UNDEPLOYED
         return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     old = step.old.outputs if step.old else {}
     if step.op == "replace" or spec.model_id != old.get("model_id"):
         said = outlook(_THE_OLD_ONE, UNKNOWN, record, spec.goal(adopt=True))  # the ids are among what changes
         cuts_off = Step.UNDEPLOY in steps_ahead(record, Goal(None))
-        if old.get("model_id") in moved - {spec.model_id}:
+        if old.get("model_id") in moved and old.get("model_id") != spec.model_id:
             said, cuts_off = [f"another model takes the place of {_THE_OLD_ONE}.", _MOVED_ON], False
         return Change(step.name, Kind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     goal = spec.goal(adopt=not old.get("adopt"))
@@ -192,15 +242,17 @@ def _declared(
     return Change(step.name, kind, tuple(said) or ("nothing is sent.",), differences, cuts_off, seconds, before, after)
 
 
-def _new(spec: ProgramSpec, moved: Set[object]) -> tuple[Kind, list[str]]:
+def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[Kind, list[str]]:
     """What happens to a model that the stack does not know under this name."""
     (step,) = steps_ahead(None, spec.goal(adopt=True))
     match step:
         case Step.TAKE_OVER:
             return Kind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
+        case Step.UNDEPLOY if moved and moved.idle:
+            return Kind.RECORDED, [f"{_IT} is undeployed already, as another entry's; the undeploy is sent once more."]
         case Step.UNDEPLOY:
             return Kind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
-        case _ if spec.model_id in moved:
+        case _ if moved and not moved.idle:
             words = f"{_IT} is deployed over the running deployment, as it was another entry's before."
             return Kind.REDEPLOYED, [words]
         case _:
