@@ -5,6 +5,7 @@ steps out and keeps `record` true at every moment, so that whatever ends a call 
 interruption) the record says what is known of the platform then.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from random import Random
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .api.errors import (
     ApiError,
     JobFailed,
+    JobStuck,
     JobTimeout,
     NotDeployed,
     NotFound,
@@ -239,10 +241,15 @@ class Lifecycle:
     def retire(self, timeout_seconds: float | None = None) -> None:
         """Undeploy the model for good: that there is no such model (any more) is a success too.
 
+        Args:
+            timeout_seconds: as for `reach`; once more where a job is stuck.
+
         Raises:
             JobFailed, JobTimeout, ApiError: as `reach`.
         """
         try:
+            with suppress(JobStuck):  # no engine records it of a deletion: the next one would wait on that job again
+                self.reach(Goal(None), timeout_seconds)
             self.reach(Goal(None), timeout_seconds)
         except NotFound:
             if self.record and self.record.under_way:
@@ -256,6 +263,7 @@ class Lifecycle:
             timeout_seconds: as for `reach`.
 
         Raises:
+            JobStuck: it is not waited on again; nothing else is left to do.
             JobTimeout, ApiError: as `reach`.
         """
         if self.record and self.record.under_way:
@@ -373,11 +381,13 @@ class Lifecycle:
         except JobTimeout as timeout:
             if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
                 raise
-            # For a second time it has not left a status that is not known here, which may well be its end.
             self._forget_job(self.record or record)
-            raise timeout.and_now(
-                f"What {timeout.status} means is not known here. The job is not waited on again: the next `pulumi up`"
-                " goes on by the update strategy."
+            raise JobStuck(
+                f"{timeout}\nWhat {timeout.status} means is not known here. The job is not waited on again: the next"
+                " `pulumi up` goes on by the update strategy.",
+                job_id=timeout.job_id,
+                action=timeout.action,
+                status=timeout.status,
             ) from None
         if job.failed:
             self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) had failed{_said(job)}.")

@@ -74,9 +74,9 @@ def unfinished(model_id: str, record: Record) -> str:
 
 def timed_out(operation: Literal["create", "update", "delete"], record: Record | None) -> str:
     """What to do when the time was up."""
-    if operation == "delete":
-        goes_on = "Run the command again: an undeploy may be repeated."
-    elif record and record.under_way:
+    if operation == "delete":  # its timeout is that of the state, which no entry can raise any more
+        return "Run the command again: an undeploy may be repeated."
+    if record and record.under_way:
         goes_on = "Run `pulumi up` again: the job is asked for first, and nothing is sent twice."
     else:
         goes_on = "Run `pulumi up` again: it goes on from there."
@@ -102,19 +102,19 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
     return f"interrupted before {model_id} was as declared; {running}; {what_now}."
 
 
-def left_alone(model_id: str, record: Record) -> str:
+def left_alone(model_id: str, *, doubtful: bool) -> str:
     """What becomes of a model whose resource goes while another one has it.
 
     Args:
         model_id: the model.
-        record: what was recorded with the resource that goes.
+        doubtful: whether what was last sent for the one that goes may be later than what was sent for the other one.
     """
     stays = f"{model_id} belongs to another resource now, so it is not undeployed."
-    if record.state in (State.DEPLOYED, State.UNDEPLOYED):
+    if not doubtful:
         return stays
     return (
-        f"{stays} What was last sent for the one that goes may be what runs now: if the other one declares anything"
-        " else, set its `deployed` to false, run `pulumi up`, and set it back."
+        f"{stays} What was last sent for the one that goes may be what holds now: if it is not what the other one"
+        " declares, change the other one's `deployed`, run `pulumi up`, and change it back."
     )
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,12 +26,12 @@ from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
 from . import memory
-from .api.errors import ConfigError, JobTimeout, KoreaiError
+from .api.errors import ConfigError, JobStuck, JobTimeout, KoreaiError
 from .api.settings import Settings
 from .api.wire import UNKNOWN, Unknown
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
 from .host.errors import of_ours
-from .lifecycle import Goal, Lifecycle, Record, State
+from .lifecycle import Goal, Lifecycle, Record, State, next_step
 from .outlook import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
 from .spec import ProgramSpec, Timeouts, check, python_spelling
 
@@ -71,7 +72,9 @@ class _Platform:
         self._client: Client | None = None
         # A renamed entry is a new resource of the same model: created first, then the old one is deleted, in a later
         # command when this one is interrupted between the two.
-        self.declared: set[str] = set()
+        self.declared: dict[str, Properties] = {}
+        # The models that this process has brought to what is declared by a job of its own, the last one therefore.
+        self.sent: set[str] = set()
         self.clock, self.rng, self.reporter = _CallClock(), Random(), _CallReporter()  # noqa: S311 - jitter
 
     def configure(self, config: Callable[[str], str | None]) -> None:
@@ -122,7 +125,7 @@ class ModelDeploymentProvider(ResourceProvider):
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.
         if isinstance(model_id := inputs.get("model_id"), str):
-            _platform.declared.add(model_id)
+            _platform.declared[model_id] = inputs
         return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -167,18 +170,20 @@ class ModelDeploymentProvider(ResourceProvider):
         return UpdateResult(memory.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        record, stays = memory.record(_props), _id in _platform.declared
+        record = memory.record(_props)
         lifecycle = _lifecycle(_id, record)
-        timeouts = Timeouts.model_validate(_props.get("custom_timeouts") or {})
+        timeout = _timeout(Timeouts.model_validate(_props.get("custom_timeouts") or {}), "delete")
         try:
-            if stays:
-                # Forgotten, a job of this one would go on beside what the other one sends next.
-                lifecycle.settle(_timeout(timeouts, "delete"))
-                current_call().note(left_alone(_id, record))
+            if other := _platform.declared.get(_id):
+                with suppress(JobStuck):
+                    # Forgotten, a job of this one would go on beside what is sent for the other one.
+                    lifecycle.settle(timeout)
+                doubtful = _id not in _platform.sent and not _is_as(lifecycle.record or record, other)
+                current_call().note(left_alone(_id, doubtful=doubtful))
             else:
-                lifecycle.retire(_timeout(timeouts, "delete"))
+                lifecycle.retire(timeout)
         except JobTimeout as error:
-            raise error.and_now(timed_out("update" if stays else "delete", lifecycle.record)) from None
+            raise error.and_now(timed_out("delete", lifecycle.record)) from None
         except Cancelled:
             what_now = "run the same command again: what is done by then is found done"
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
@@ -232,6 +237,8 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason += f"\n{not_recorded(spec.model_id, now, operation)}"
             raise PartialFailure(spec.model_id, memory.outputs(spec, now), [reason]) from error
         assert lifecycle.record is not None
+        if before is None or lifecycle.record.job_id != before.job_id:
+            _platform.sent.add(spec.model_id)
         return lifecycle.record
 
 
@@ -266,6 +273,11 @@ def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, 
     replaced = spec.model_id != model_id
     lines = outlook(model_id, spec.model_id, record, spec.goal(adopt=replaced or not olds.get("adopt")))
     return lines if replaced or lines[:1] == why else why + lines
+
+
+def _is_as(record: Record, news: Mapping[str, object]) -> bool:
+    """Whether what is recorded is all that is declared."""
+    return not _holds_unknown(news) and next_step(record, _spec(news).goal(adopt=False)) is None
 
 
 def _holds_unknown(value: object) -> bool:

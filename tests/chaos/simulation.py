@@ -367,12 +367,15 @@ class Engine:
         resources: the state.
         doubted: the models of which the state may not be true, as nothing could be recorded; the documents send the
             user to the console then.
+        outranked: of those that the last command added: the models of which something was sent for an entry that went
+            after the last that was sent for the one that stays.
     """
 
     def __init__(self, world: World, *, hosted: bool) -> None:
         self.world, self.hosted = world, hosted
         self.resources: list[Resource] = []
         self.doubted: set[str] = set()
+        self.outranked: set[str] = set()
         self._stop: tuple[Stop, int] | None = None
         self._stopped = False
         self._outcome = Outcome()
@@ -461,7 +464,7 @@ class Engine:
             return UpdateResult({})
 
         sent = len(self.world.commands)
-        _, ok = self._ask(ask, resource.id, resource, resource.outputs)
+        _, ok = self._ask(ask, resource.id, resource, resource.outputs, deleting=True)
         if not ok:
             if len(self.world.commands) > sent:
                 self.doubted.add(resource.id)  # the engine keeps it as it was
@@ -469,6 +472,7 @@ class Engine:
         self.resources.remove(resource)
         if any(one.id == resource.id and one.sent_at < resource.sent_at for one in self.resources):
             # Two entries had the model, and the one that stays does not know what was sent for the other.
+            self.outranked |= {resource.id} - self.doubted
             self.doubted.add(resource.id)
 
     def _read(self, resource: Resource) -> None:
@@ -498,6 +502,8 @@ class Engine:
         model_id: str,
         old: Resource | None,
         props: Properties,
+        *,
+        deleting: bool = False,
     ) -> tuple[Properties | None, bool]:
         """Call the provider: the outputs to record, None for none, and whether it went well."""
         began, sent_before = self.world.clock.now, len(self.world.commands)
@@ -514,7 +520,9 @@ class Engine:
         except (KoreaiError, Cancelled) as failure:
             error = str(failure)
         sent = self.world.commands[sent_before:]
-        self._bounded(began, _time_for(props, sent, old if under_way else None))
+        seconds = _time_for(props, sent, old if under_way else None)
+        # A stuck job may take the time, and the undeploy after it once more.
+        self._bounded(began, seconds * 2 if deleting and under_way and sent else seconds)
         if sent and (lost or self._killed):
             self.doubted.add(model_id)
         if self._killed:
@@ -538,6 +546,7 @@ class Engine:
             stop = None  # the stock host does not hear it
         self._stop, self._stopped, self._outcome = stop, False, Outcome()
         self.world.begin_run()
+        self.outranked.clear()
         clock = self.world.clock
         clock.sleeps.clear()
         clock.on_moment = self._moment
@@ -595,6 +604,11 @@ class User:
         outcome = self._checked(self.engine.up(self.declared, stop))
         if outcome.ok:
             self._expect_as_declared("`up` ended well")
+            for model_id in self.engine.outranked:
+                told = any(note.startswith(model_id) and "may be what holds now" in note for note in outcome.told.notes)
+                self._expect(
+                    told or self.world.is_as(model_id, self.wanted), f"{model_id} is other than declared, untold"
+                )
         return outcome
 
     def up_after_a_look(self, stop: tuple[Stop, int] | None = None) -> Outcome:

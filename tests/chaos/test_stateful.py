@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from pulumi.dynamic import DiffResult
 
-from pulumi_koreai import lifecycle
+from pulumi_koreai import lifecycle, provider
 from pulumi_koreai.api import client
 from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.emulator.platform import Fail, Refusal
@@ -273,3 +273,20 @@ def test_a_broken_invariant_is_seen(
     break_it(monkeypatch)
     with pytest.raises(AssertionError, match=seen):
         run(200, 1, Phase.generate)
+
+
+def rename_there_and_back() -> None:
+    user = User(hosted=True)
+    user.up()
+    user.name, user.wanted = "talk", Wanted(device="g5.2xlarge")
+    assert not user.up((Stop.INTERRUPT, 1)).ok
+    user.name, user.wanted = "chat", Wanted()
+    assert user.up().ok
+
+
+def test_what_runs_after_a_name_is_taken_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apart from the others: the machine seldom comes upon it."""
+    rename_there_and_back()
+    monkeypatch.setattr(provider, "_is_as", lambda *_: True)
+    with pytest.raises(AssertionError, match="is other than declared, untold"):
+        rename_there_and_back()

@@ -113,7 +113,7 @@ def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(d
     deployed.declare(chat=model())
     output = deployed.up()
     assert "cm-1 belongs to another resource now, so it is not undeployed" in output
-    assert "What was last sent for the one that goes may be what runs now" in output
+    assert "What was last sent for the one that goes may be what holds now" in output
     assert deployed.sent() == ["wait deploy cm-1"]
     assert not any(job.status == "IN_PROGRESS" for job in deployed.emulator.jobs())
 

@@ -377,9 +377,18 @@ def test_a_deletion_after_the_plan_of_another_object_of_the_model_waits_for_its_
     assert after is None
     taken_up, left = texts(diagnostics.diagnostics)
     assert "job ds-1 (deploy of cm-1) is taken up again" in taken_up
-    assert "What was last sent for the one that goes may be what runs now" in left
+    assert "What was last sent for the one that goes may be what holds now" in left
     assert "`terraform apply`" in left
     assert platform.platform.sent == ["job ds-1 DEPLOY cm-1"]
+
+
+def test_a_deletion_after_the_creation_of_another_object_of_the_model_has_no_doubt() -> None:
+    platform = Simulated([job("SUCCESS", id="ds-2")])
+    planned(None, platform)
+    applied(platform, None, to_create())
+    _, diagnostics = applied(platform, state(**FAILED), None)
+    assert texts(diagnostics.diagnostics) == ["cm-1 belongs to another resource now, so it is not undeployed."]
+    assert platform.platform.commands == ["deploy cm-1"]
 
 
 def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:

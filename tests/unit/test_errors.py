@@ -16,6 +16,7 @@ from pulumi_koreai.api.errors import (
     Forbidden,
     JobError,
     JobFailed,
+    JobStuck,
     JobTimeout,
     KoreaiError,
     NotDeployed,
@@ -43,7 +44,7 @@ API_ERRORS: list[type[ApiError]] = [
     RateLimited,
     ServerError,
 ]
-JOB_ERRORS: list[type[JobError]] = [JobError, JobFailed, JobTimeout]
+JOB_ERRORS: list[type[JobError]] = [JobError, JobFailed, JobTimeout, JobStuck]
 
 
 def classes() -> dict[str, type[KoreaiError]]:
@@ -127,7 +128,7 @@ def test_every_error_survives_pickling(error: KoreaiError, protocol: int) -> Non
 
 
 def test_a_timeout_is_also_a_timeout_to_who_knows_nothing_of_this_package() -> None:
-    assert {name for name, kind in classes().items() if issubclass(kind, TimeoutError)} == {"JobTimeout"}
+    assert {name for name, kind in classes().items() if issubclass(kind, TimeoutError)} == {"JobTimeout", "JobStuck"}
 
 
 MAY_BE_TAKEN = {AnswerLost, BadAnswer, WrongJob, ServerError}

@@ -537,6 +537,15 @@ def test_an_undeploy_job_that_is_lost_sight_of_is_no_success_of_retiring() -> No
     assert scene.record.under_way
 
 
+def test_retiring_gives_up_on_a_stuck_job_after_its_time_and_undeploys_all_the_same() -> None:
+    scene = Scene(DEPLOYING, job("SUCCESS", id="ds-2"))
+    scene.platform.looks = lambda _: job("ROLLED_BACK")
+    scene.lifecycle.retire(5 * MINUTE)
+    assert scene.elapsed == 5 * MINUTE
+    assert scene.platform.commands == ["undeploy cm-1"]
+    assert scene.record.state is State.UNDEPLOYED
+
+
 def test_retiring_waits_a_deploy_under_way_out_first() -> None:
     scene = Scene(DEPLOYING, job("IN_PROGRESS"), job("SUCCESS"), job("SUCCESS", id="ds-2"))
     scene.lifecycle.retire()

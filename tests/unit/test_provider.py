@@ -735,9 +735,12 @@ def test_a_delete_that_is_interrupted_before_it_sent_anything_does_not_claim_tha
     assert "it is deployed as before" in str(caught.value)
 
 
-def declare(model_id: str = MODEL) -> None:
-    """As the engine does before an update: the model is declared in this run."""
-    assert not PROVIDER.check({}, {**INPUTS, "model_id": model_id}).failures
+DOUBT = "What was last sent for the one that goes may be what holds now"
+
+
+def declare(**changes: object) -> None:
+    """As the engine does before all else: another entry has the model in this run."""
+    assert not PROVIDER.check({}, {**INPUTS, **changes}).failures
 
 
 def test_delete_leaves_a_model_that_another_entry_has_alone(stage: Stage) -> None:
@@ -752,13 +755,60 @@ def test_delete_waits_its_own_job_out_where_another_entry_has_the_model(stage: S
     stage.answers(job("IN_PROGRESS"), job("SUCCESS"))
     PROVIDER.delete(MODEL, DEPLOYING)
     assert stage.sent == ["job ds-1 DEPLOY cm-1"] * 2
-    assert "What was last sent for the one that goes may be what runs now" in stage.call.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "gone, declared, doubtful",
+    [
+        (RUNNING, {}, False),
+        (RUNNING, BIGGER, True),
+        (RUNNING, {"deployed": False}, True),
+        (OFF, {}, True),
+        (OFF, {"deployed": False}, False),
+        (FAILED, {}, True),
+        (LOST, {}, True),
+    ],
+)
+def test_what_was_sent_for_the_one_that_goes_may_be_what_holds(
+    stage: Stage, gone: dict[str, Any], declared: dict[str, object], doubtful: bool
+) -> None:
+    declare(**declared)
+    PROVIDER.delete(MODEL, gone)
+    (note,) = stage.call.notes
+    assert (DOUBT in note) is doubtful
+    assert stage.sent == []
+
+
+@pytest.mark.parametrize("gone", [{**RUNNING, **BIGGER}, FAILED, LOST], ids=["other parameters", "failed", "lost"])
+def test_there_is_no_doubt_where_the_other_one_was_deployed_in_this_run(stage: Stage, gone: dict[str, Any]) -> None:
+    declare()
+    stage.answers(job("SUCCESS"))
+    PROVIDER.create(INPUTS)
+    PROVIDER.delete(MODEL, gone)
+    assert DOUBT not in stage.call.notes[-1]
+    assert stage.sent == ["deploy cm-1"]
+
+
+def test_a_job_that_was_only_taken_up_again_may_not_be_the_last_one(stage: Stage) -> None:
+    declare()
+    stage.answers(job("SUCCESS"))
+    PROVIDER.update(MODEL, DEPLOYING, INPUTS)
+    PROVIDER.delete(MODEL, {**RUNNING, **BIGGER})
+    assert DOUBT in stage.call.notes[-1]
+
+
+def test_a_stuck_job_keeps_no_entry_from_going(stage: Stage) -> None:
+    declare()
+    stage.platform.looks = lambda _: job("ROLLED_BACK")
+    PROVIDER.delete(MODEL, DEPLOYING)
+    assert DOUBT in stage.call.notes[-1]
+    assert stage.platform.commands == []
 
 
 def test_a_delete_that_did_not_see_the_end_of_its_job_is_an_error(stage: Stage) -> None:
     declare()
     stage.platform.looks = takes(1e6)
-    with pytest.raises(JobTimeout, match="Run `pulumi up` again: the job is asked for first"):
+    with pytest.raises(JobTimeout, match=r"Run the command again: an undeploy may be repeated\.$"):
         PROVIDER.delete(MODEL, {**DEPLOYING, "custom_timeouts": {"delete": "2m"}})
     assert stage.platform.commands == []
 

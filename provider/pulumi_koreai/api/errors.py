@@ -18,6 +18,7 @@
     └── JobError                one dock job: its id, action and last status
         ├── JobFailed           it ended FAILED; the platform's reason
         └── JobTimeout          it did not end in time (also a TimeoutError)
+            └── JobStuck        nor the time before, in a status that is not known here
 
 Each carries its facts as fields, says in its message what was tried, what came back and what to do now, and
 survives pickling.
@@ -176,3 +177,7 @@ class JobFailed(JobError):
 
 class JobTimeout(JobError, TimeoutError):
     """The job had not ended when the time was up. It may still be running on the platform."""
+
+
+class JobStuck(JobTimeout):
+    """For a second time the job has not left a status that is not known here, which may well be its end."""

@@ -234,6 +234,8 @@ class ModelDeployment:
             _tell(diagnostics, reason)
             return _NOTHING | memory.outputs(spec, now) | unfinished_creation
         assert lifecycle.record is not None
+        if before is None or lifecycle.record.job_id != before.job_id:
+            self._platform.sent.add(spec.model_id)
         return planned | memory.results(lifecycle.record) | {"unfinished_creation": False}
 
     def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:
@@ -247,7 +249,8 @@ class ModelDeployment:
             lifecycle = self._platform.lifecycle(model_id, before)
             if stays:
                 lifecycle.settle(_timeouts(prior).of("delete"))
-                _tell(diagnostics, left_alone(model_id, before), severity="warning")
+                doubtful = model_id not in self._platform.sent and not memory.settled(prior, before)
+                _tell(diagnostics, left_alone(model_id, doubtful=doubtful), severity="warning")
                 return None
             if goes_on:
                 # Not bounded by the timeouts of the state: the user may just have raised them.

@@ -66,10 +66,12 @@ class Platform:
 
     Attributes:
         handed: what a deletion left to the creation, or the update, of the same model.
+        sent: the models that this process has brought to what is declared by a job of its own.
     """
 
     def __init__(self) -> None:
         self.handed: dict[str, Handed] = {}
+        self.sent: set[str] = set()
         self._plans: defaultdict[str, set[Intent]] = defaultdict(set)
         self._in_hand: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
