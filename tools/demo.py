@@ -79,7 +79,10 @@ class Demo:
         self.stack_file = self.project / "stacks" / "Pulumi.dev.yaml"
         self.stack_file.parent.mkdir(parents=True)
         for name in ("Pulumi.yaml", "__main__.py", "stacks/Pulumi.dev.yaml"):
-            shutil.copy(CLONE / name, self.project / name)
+            try:
+                shutil.copy(CLONE / name, self.project / name)
+            except FileNotFoundError:
+                raise DemoError(f"{name} is missing; the demo works on a copy of it.") from None
         (self.project / ".venv").symlink_to(CLONE / ".venv")
         state = folder / "state"
         state.mkdir()

@@ -131,6 +131,10 @@ def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() 
     ]
 
 
+def test_a_repository_with_stacks_of_its_own_does_not_run_the_package_s_tests() -> None:
+    assert [job["if"] for job in workflow("test")["jobs"].values()] == ["${{ !vars.KOREAI_STACKS }}"]
+
+
 def test_one_up_at_a_time_for_a_stack_and_none_is_cut_short() -> None:
     assert workflow("up")["jobs"]["up"]["concurrency"] == {
         "group": "up-${{ matrix.stack }}",
