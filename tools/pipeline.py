@@ -21,6 +21,7 @@ from typing import Final, TextIO
 import engine
 from forge import TOKENS, Forge, ForgeError, forge
 from pulumi_koreai.report import markdown
+from pulumi_koreai.report.__main__ import LEAST_MAX_CHARS, MAX_CHARS, REFUSED
 from pulumi_koreai.report.reading import Digest, ReadingError, read
 from pulumi_koreai.yamlfile import YamlFile
 
@@ -28,13 +29,6 @@ FINE: Final = 0
 FAILED: Final = 1
 DRIFT: Final = 3
 """`drift` found a stack that is not as declared. 2 is argparse's."""
-
-COMMENT_MAX_CHARS: Final = 60_000
-"""A forge takes some 65,000. All stacks share a comment; a report is no shorter than the least that it can be made."""
-REPORT_LEAST_MAX_CHARS: Final = 20_000
-
-REFUSED: Final = 3
-"""Of `python -m pulumi_koreai.report`: there is what `--fail-on` names."""
 
 _API_KEY: Final = re.compile(r"koreai:(config:)?apiKey")  # the engine takes both
 _KEY_IN_FILE: Final = (
@@ -44,6 +38,9 @@ _KEY_IN_FILE: Final = (
 )
 _VIOLATIONS_MAX_CHARS: Final = 3_500
 _VIOLATION_MAX_CHARS: Final = 500
+
+_signals: Final[list[int]] = []
+"""What has asked this process to end: not the engine of that moment alone, so no further stack is previewed."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +84,16 @@ class Stack:
         self._digest = scratch / "preview.json"
         self._events = scratch / "events.jsonl"
 
-    def preview(
-        self, *, keyless: bool = False, fail_on: Sequence[str] = (), max_chars: int = COMMENT_MAX_CHARS
-    ) -> Outcome:
+    def preview(self, *, keyless: bool = False, fail_on: Sequence[str] = (), max_chars: int = MAX_CHARS) -> Outcome:
         """What `up` would do. Sends nothing.
 
         Args:
             keyless: whether a stack whose file has the API key is refused.
             fail_on: as for `python -m pulumi_koreai.report`.
-            max_chars: of the report, at most; 20,000 or more.
+            max_chars: of the report, at most; `LEAST_MAX_CHARS` or more.
         """
+        if _signals:
+            return Outcome(self.name, "**There is no preview**: this run was interrupted before it.", failed=True)
         faults = self._tool("check", str(self._file))
         if faults.returncode:
             summary = f"**The stack's file has faults**: `python -m pulumi_koreai.check {self._file}` lists them."
@@ -111,7 +108,7 @@ class Stack:
         except ReadingError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
             return Outcome(self.name, "**The preview failed.**", markdown.fenced(errors), failed=True)
         violations = self._violations()
-        room = max(max_chars - len(violations), REPORT_LEAST_MAX_CHARS)
+        room = max(max_chars - len(violations), LEAST_MAX_CHARS)
         status, summary, rest = self._report(
             self._digest, f"--max-chars={room}", *(f"--fail-on={what}" for what in fail_on)
         )
@@ -133,7 +130,7 @@ class Stack:
     def refresh(self) -> Outcome:
         """Ask the platform how the last jobs ended, and record it."""
         code, errors = self._pulumi("refresh", "--yes", "--skip-preview")
-        summary = "**The platform can't be asked.**" if code else "The last jobs' ends are recorded."
+        summary = "**The refresh failed.**" if code else "The last jobs' ends are recorded."
         return Outcome(self.name, summary, markdown.fenced(errors), failed=code != 0)
 
     def _has_key(self) -> bool:
@@ -197,12 +194,12 @@ class Stack:
             text=True,
             start_new_session=True,
         ) as process:
-            told: list[int] = []
+            before = len(_signals)
 
             def hand_on(number: int, _frame: FrameType | None) -> None:
-                if not told:
+                if len(_signals) == before:
                     process.send_signal(signal.SIGINT)
-                told.append(number)
+                _signals.append(number)
 
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, hand_on)
@@ -212,14 +209,17 @@ class Stack:
 
     def _tool(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", f"pulumi_koreai.{name}", *arguments]
-        ended = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+        # A session of its own, as the engine's: the terminal's Ctrl-C shall not end the report on what it has ended.
+        ended = subprocess.run(
+            command, env=self._env, capture_output=True, text=True, check=False, start_new_session=True
+        )
         print(ended.stderr, end="", file=sys.stderr)
         return ended
 
 
 def preview(stacks: Sequence[Stack], to: Forge, fail_on: Sequence[str]) -> int:
     """Show what `up` would do, on the pull request if there is one; hand on which stacks it can change."""
-    max_chars = max(COMMENT_MAX_CHARS // len(stacks), REPORT_LEAST_MAX_CHARS)
+    max_chars = max(MAX_CHARS // len(stacks), LEAST_MAX_CHARS)  # all of them share a comment
     outcomes = [stack.preview(keyless=to.unattended, fail_on=fail_on, max_chars=max_chars) for stack in stacks]
     report = "\n".join(outcome.report for outcome in outcomes)
     if len(outcomes) > 1:  # the end of a long comment is cut off

@@ -1,6 +1,8 @@
 """What is told of stacks, by whatever their previews come to, and what a forge's oddities do to it; no engine."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import engine
 import pipeline
 from forge import Forge, ForgeError, GitHub
 from forge import forge as forge_of
-from pipeline import COMMENT_MAX_CHARS, FAILED, FINE, Outcome, Stack
+from pipeline import FAILED, FINE, Outcome, Stack
+from pulumi_koreai.report.__main__ import MAX_CHARS
 from tests.gitops.forges import TOKEN, ForgeServer
 
 BOT = {"type": "Bot"}
@@ -54,7 +57,7 @@ def github(env: dict[str, str]) -> Forge:
 
 
 def test_the_summaries_of_all_stacks_come_first_and_are_never_cut_off(forge: ForgeServer, github: Forge) -> None:
-    long = "\n".join(["A line of a report."] * (COMMENT_MAX_CHARS // 20))
+    long = "\n".join(["A line of a report."] * (MAX_CHARS // 20))
     names = [f"stack-{number}" for number in range(8)]
     assert pipeline.preview([foretold(name, details=long, changes=True) for name in names], github, []) == FINE
     (comment,) = forge.comments
@@ -78,6 +81,23 @@ def test_a_stack_whose_preview_failed_is_not_brought_up_and_the_others_are(githu
     ]
     assert pipeline.preview(stacks, github, []) == FAILED
     assert (tmp_path / "output").read_text() == 'stacks=["fine"]\n'
+
+
+def test_after_a_signal_no_further_stack_is_previewed_and_none_looks_unchanged(
+    github: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_signals", [signal.SIGINT])
+    assert pipeline.preview([foretold("first", changes=True), Stack("second", {}, tmp_path)], github, []) == FAILED
+    page = (tmp_path / "page").read_text()
+    assert "- `second`: **There is no preview**: this run was interrupted before it." in page
+    assert (tmp_path / "output").read_text() == 'stacks=["first"]\n'
+
+
+def test_a_terminal_s_ctrl_c_does_not_reach_the_tool_that_makes_the_report(tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    (tmp_path / "sitecustomize.py").write_text(f"import os\nopen({str(group)!r}, 'w').write(str(os.getpgid(0)))\n")
+    Stack("prod", {**os.environ, "PYTHONPATH": str(tmp_path)}, tmp_path)._tool("report", "--help")
+    assert int(group.read_text()) != os.getpgid(0)
 
 
 def test_where_nothing_changes_there_is_no_comment_but_an_older_one_is_brought_up_to_date(

@@ -265,6 +265,7 @@ def test_a_cancelled_run_keeps_its_job_and_a_night_in_the_midst_of_a_run_waits_f
 
     night = runner.run("drift", "drift")
     assert night.code == 1
+    assert "**The refresh failed.**" in night.output
     assert "the stack is currently locked" in night.output
     assert forge.issues == []
 
@@ -283,6 +284,26 @@ def test_a_cancelled_run_keeps_its_job_and_a_night_in_the_midst_of_a_run_waits_f
     assert workspace.sent() == ["wait deploy cm-1"], "it is taken up again"
 
 
+def test_a_signal_ends_the_previews_of_all_stacks(workspace: Workspace, runner: Runner) -> None:
+    """As Ctrl-C does; what ends the first stack's engine is not for that engine alone."""
+    workspace.declare(chat=model())
+    own = (workspace.folder / "stacks" / "Pulumi.test.yaml").read_text()
+    (workspace.folder / "stacks" / "Pulumi.second.yaml").write_text(own.replace("cm-1", "cm-2"))
+    workspace.program("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(3600)\n")
+    runner.values["join(fromJSON(vars.KOREAI_STACKS), ' ')"] = "test second"
+    process = runner.start("up", "preview")
+    deadline = time.monotonic() + 60
+    while not (workspace.folder / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "- `second`: **There is no preview**: this run was interrupted before it." in runner.page
+    assert "no stack named 'second'" not in output, "its engine was never asked"
+    assert runner.stacks == []
+
+
 def test_the_example_for_gitlab(workspace: Workspace, runner: Runner, forge: ForgeServer) -> None:
     workspace.declare(chat=model(timeouts={"create": "2s"}))
     for _ in range(2):
@@ -291,14 +312,14 @@ def test_the_example_for_gitlab(workspace: Workspace, runner: Runner, forge: For
     (note,) = forge.comments
     assert "chat" in note["body"]
     workspace.emulator.set_model("cm-1", job_seconds=3600)
-    assert runner.gitlab("up prod").code == 1
-    assert runner.gitlab("drift prod").code == 3
-    assert runner.gitlab("drift prod").code == 3
+    assert runner.gitlab("up production").code == 1
+    assert runner.gitlab("drift production").code == 3
+    assert runner.gitlab("drift production").code == 3
     (issue,) = forge.issues
     assert "is taken up again" in issue["description"]
     workspace.let_jobs_end()
-    assert runner.gitlab("up prod").code == 0
-    assert runner.gitlab("drift prod").code == 0
+    assert runner.gitlab("up production").code == 0
+    assert runner.gitlab("drift production").code == 0
     assert forge.open_issues == []
 
 

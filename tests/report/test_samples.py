@@ -1,5 +1,6 @@
 """The reports that are kept are what the report says now, and what the real engine has it say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,16 @@ def test_the_report_is_read_from_stdin_and_the_picture_written(
         assert main(["--gantt", str(tmp_path / "run.svg")]) == FAILED
     assert capsys.readouterr().out == golden(sample).read_text(encoding="utf-8")
     assert (tmp_path / "run.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+
+def test_a_picture_that_can_t_be_written_is_an_error_in_one_line_below_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = HERE / "runs" / "failed.jsonl"
+    assert main(["--gantt", str(tmp_path / "missing" / "run.svg"), str(sample)]) == USAGE
+    shown = capsys.readouterr()
+    assert shown.out == golden(sample).read_text(encoding="utf-8")
+    assert re.fullmatch(r"error: --gantt: .*run\.svg'\n", shown.err)
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "\xff"])

@@ -19,13 +19,13 @@ REFUSED: Final = 3
 
 MAX_CHARS: Final = 60_000
 """Of a report: GitHub's limit for a comment is 65,536, and what puts it there may add words of its own."""
-_LEAST_MAX_CHARS: Final = 20_000
+LEAST_MAX_CHARS: Final = 20_000
 
 _EPILOG: Final = f"""\
 exit status:
   {FINE}  the report is written
   {FAILED}  it is written; the preview or the run that it is about has failed
-  {USAGE}  there is nothing to report on, or the command line is wrong
+  {USAGE}  there is nothing to report on, --gantt's file can't be written, or the command line is wrong
   {REFUSED}  it is written; the preview has what --fail-on names
 
 --fail-on:
@@ -81,15 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         type=_max_chars,
         default=MAX_CHARS,
         metavar="N",
-        help=f"of the report; {_LEAST_MAX_CHARS} or more (%(default)s)",
+        help=f"of the report; {LEAST_MAX_CHARS} or more (%(default)s)",
     )
     return parser
 
 
 def _max_chars(text: str) -> int:
     number = int(text)
-    if number < _LEAST_MAX_CHARS:
-        raise argparse.ArgumentTypeError(f"{number} given; allowed: {_LEAST_MAX_CHARS} or more")
+    if number < LEAST_MAX_CHARS:
+        raise argparse.ArgumentTypeError(f"{number} given; allowed: {LEAST_MAX_CHARS} or more")
     return number
 
 
@@ -111,7 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report.of(told)
     sys.stdout.write(report.markdown(given.max_chars))
     if given.gantt:
-        given.gantt.write_text(gantt.svg(report.bars()), encoding="utf-8")
+        try:
+            given.gantt.write_text(gantt.svg(report.bars()), encoding="utf-8")
+        except OSError as error:
+            print(f"error: --gantt: {error}", file=sys.stderr)  # noqa: T201
+            return USAGE
     return FAILED if report.failed else FINE
 
 

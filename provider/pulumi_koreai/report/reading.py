@@ -188,7 +188,6 @@ class _Prelude(_Read):
 
 
 class _Summary(_Read):
-    duration_seconds: float = 0
     is_preview: bool = False
 
 
