@@ -25,6 +25,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -398,19 +399,21 @@ def _run(
     """What `command` prints on stdout. It and all that it starts have ended when this returns or raises."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process: subprocess.Popen[bytes] | None = None
         try:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        except OSError as failure:
-            raise _NotThisWayError(f"{command[0]} can't be run: {_in_a_line(str(failure))}") from failure
-        try:
+            try:
+                with _interruptions_held():
+                    process = subprocess.Popen(
+                        command,
+                        cwd=cwd,
+                        env=env,
+                        stdin=subprocess.DEVNULL,
+                        stdout=out,
+                        stderr=err,
+                        start_new_session=True,
+                    )
+            except OSError as failure:
+                raise _NotThisWayError(f"{command[0]} can't be run: {_in_a_line(str(failure))}") from failure
             while True:
                 left = timeout_seconds - (time.monotonic() - started)
                 try:
@@ -421,7 +424,7 @@ def _run(
                         raise _NotThisWayError(f"no end after {timeout_seconds:.0f} seconds.") from None
                     say(f"engine: {time.monotonic() - started:.0f} s so far ...")
         finally:
-            if process.poll() is None:
+            if process is not None and process.poll() is None:
                 _end(process)
         out.seek(0)
         err.seek(0)
@@ -431,6 +434,24 @@ def _run(
             _in_a_line(stderr) or _in_a_line(stdout) or f"{command[0]} ended with {process.returncode}."
         )
     return stdout.strip()
+
+
+@contextlib.contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """One that comes meanwhile is raised at the end: inside `Popen` it would leave a process that nobody knows of."""
+    came: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for wish in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            if callable(signal.getsignal(wish)):
+                handlers[wish] = signal.signal(wish, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for wish, handler in handlers.items():
+            signal.signal(wish, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

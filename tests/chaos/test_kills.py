@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -173,6 +174,8 @@ class Round:
                 self.platform.start()
             else:
                 for pid in [run.pid] if victim == "engine" else _hosts_below(run.pid):
+                    if victim == "host":
+                        _wait_for(partial(_is_ready, pid), 10)
                     os.kill(pid, number)
         run.wait(timeout=60)
         assert _wait_for(lambda: not [pid for pid in hosts if _alive(pid)], 8), "the host outlives the engine"
@@ -222,6 +225,14 @@ def _alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def _is_ready(host: int) -> bool:
+    """Whether the host catches SIGTERM, or is gone. Before that a signal is Python's affair, not this package's."""
+    with contextlib.suppress(OSError):
+        (caught,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{host}/status").read_text())
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+    return True
 
 
 def _hosts_below(engine: int) -> list[int]:

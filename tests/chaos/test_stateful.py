@@ -1,6 +1,6 @@
 """Whatever the network, the platform, the engine and the user do: the stack ends up as declared.
 
-`CHAOS_EXAMPLES` (260 runs, more than 10,000 steps) and `CHAOS_SEED` (a new one each time, printed) say how many runs
+`CHAOS_EXAMPLES` (300 runs, more than 10,000 steps) and `CHAOS_SEED` (a new one each time, printed) say how many runs
 there are, and which.
 """
 
@@ -33,7 +33,7 @@ from pulumi_koreai.lifecycle import Goal, Lifecycle, Record, State, Step, next_s
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.chaos.simulation import FAULTS, MODELS, Properties, Stop, User, Wanted
 
-EXAMPLES_USUAL: Final = 260
+EXAMPLES_USUAL: Final = 300
 STEPS_LEAST: Final = 10_000
 EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", EXAMPLES_USUAL))
 SEED: Final = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1 << 32)))

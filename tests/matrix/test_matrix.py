@@ -23,6 +23,7 @@ def named(runs: list[Run]) -> str:
     return re.sub(r"[^\w.]+", "-", f"{of.kind or 'no-fault'}-{of.operation}-{of.host}")
 
 
+@pytest.mark.timeout(1800)  # the first to come carries all the runs out, two minutes on 2 cores; the others wait for it
 @pytest.mark.parametrize(
     "runs", [runs(kind, what, host) for kind in (None, *FAULTS) for what in OPERATIONS for host in HOSTS], ids=named
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
@@ -269,10 +270,10 @@ def test_what_go_says_is_in_the_message(machine: Machine, go: str, reason: str) 
 
 
 def test_a_program_without_an_end_is_ended(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_QUERY_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(engine, "_QUERY_TIMEOUT_SECONDS", 2.0)
     machine.has_pulumi("3.230.0")
     machine.script(machine.bin / "pulumi", '#!/bin/sh\nsleep 600 & echo $! >"$MACHINE/child"; wait\n')
-    with pytest.raises(engine.EngineError, match=r"the PATH: no end after 0 seconds\."):
+    with pytest.raises(engine.EngineError, match=r"the PATH: no end after 2 seconds\."):
         machine.obtain()
     child = int((machine.folder / "child").read_text())
     until(lambda: not alive(child))
@@ -373,6 +374,26 @@ def test_interrupted_it_leaves_nothing_half_done_and_no_process(machine: Machine
     assert not alive(int(building.read_text()))
     machine.has_go()
     assert machine.obtain().version == "3.220.0"
+
+
+def test_interrupted_while_a_program_is_being_started_it_ends_that_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    class Starting(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self.pid)
+            signal.raise_signal(signal.SIGINT)
+
+    machine.has_pulumi("3.230.0")
+    machine.script(machine.bin / "pulumi", "#!/bin/sh\nexec sleep 600\n")
+    monkeypatch.setattr(subprocess, "Popen", Starting)
+    with pytest.raises(KeyboardInterrupt):
+        machine.obtain()
+    (process,) = started
+    assert not alive(process)
 
 
 def test_what_a_killed_process_left_is_removed_and_does_not_count(machine: Machine) -> None:
