@@ -1,6 +1,7 @@
 """The platform layer: the contract's table of the deploy body, its limits, and its states, with a simulated clock."""
 
 import copy
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from pulumi_koreai.emulator.console import Console
 from pulumi_koreai.emulator.deploy_body import DEPLOY_BODY, Json, Rule, Rules, faults
 from pulumi_koreai.emulator.platform import Fail, Job, Platform, Refusal, Settings, random_ids
 
@@ -450,3 +452,16 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_no_time_passes_within_a_change() -> None:
+    """Else a job might end between what somebody else does at a request and the request's answer."""
+    ticks = itertools.count()
+    console = Console(Settings(job_seconds=30.0), lambda: float(next(ticks)), random_ids(5))
+    with console.changing() as platform:
+        job = platform.deploy("account", "cm-1", "openSource", copy.deepcopy(BODY))
+        with console.changing():
+            assert platform.percent(job) == 0
+        assert platform.percent(job) == 0
+    with console.changing():
+        assert platform.percent(job) > 0

@@ -55,7 +55,8 @@ class Console:
     def __init__(
         self, settings: Settings, now: Callable[[], float], new_id: Callable[[], str], state: Path | None = None
     ) -> None:
-        self.platform = Platform(settings, now, new_id)
+        self._instant: float | None = None
+        self.platform = Platform(settings, self._time, new_id)
         self.lock = threading.RLock()
         self._store = None if state is None else Store(state, self.platform, time.time() - now())
         self._now, self._born = now, now()
@@ -66,13 +67,18 @@ class Console:
         """The seconds from the emulator's start to an instant of its clock; None: to now."""
         return round((self._now() if instant is None else instant) - self._born, 3)
 
+    def _time(self) -> float:
+        return self._now() if self._instant is None else self._instant
+
     @contextmanager
     def changing(self) -> Iterator[Platform]:
-        """The platform, for a change: what has changed is kept when the `with` ends."""
+        """The platform, for a change: all of it is at one instant, and kept when the `with` ends."""
         with self.lock:
+            before, self._instant = self._instant, self._time()
             try:
                 yield self.platform
             finally:
+                self._instant = before
                 if self._store is not None:
                     self._store.save()
 
