@@ -213,10 +213,16 @@ class Lifecycle:
             rng: the jitter of the polls.
             reporter: where progress goes.
         """
-        self.record = record
+        self.record = self._recorded = record
         self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
         self._of_client = _Overheard(reporter)
         self._client = client.telling(self._of_client)
+
+    @property
+    def has_begun_the_last(self) -> bool:
+        """Whether the job that is recorded, or the take-over, is of this call: nothing else was sent later."""
+        now, before = self.record, self._recorded
+        return now is not None and (before is None or now.job_id != before.job_id)
 
     def reach(self, goal: Goal, timeout_seconds: float | None = None) -> None:
         """Do what is to be done until the model is as declared.

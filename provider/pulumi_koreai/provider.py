@@ -237,7 +237,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason += f"\n{not_recorded(spec.model_id, now, operation)}"
             raise PartialFailure(spec.model_id, memory.outputs(spec, now), [reason]) from error
         assert lifecycle.record is not None
-        if before is None or lifecycle.record.job_id != before.job_id:
+        if lifecycle.has_begun_the_last:
             _platform.sent.add(spec.model_id)
         return lifecycle.record
 

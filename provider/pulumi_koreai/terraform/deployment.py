@@ -234,7 +234,7 @@ class ModelDeployment:
             _tell(diagnostics, reason)
             return _NOTHING | memory.outputs(spec, now) | unfinished_creation
         assert lifecycle.record is not None
-        if before is None or lifecycle.record.job_id != before.job_id:
+        if lifecycle.has_begun_the_last:
             self._platform.sent.add(spec.model_id)
         return planned | memory.results(lifecycle.record) | {"unfinished_creation": False}
 
@@ -265,7 +265,7 @@ class ModelDeployment:
             if isinstance(error, Interrupted):
                 reason = interrupted(model_id, now, "run the command again: it goes on from there")
             else:
-                what_now = timed_out("create" if goes_on or stays else "delete", now)
+                what_now = timed_out("create" if goes_on else "delete", now)
                 reason = str(error) + (f"\n{what_now}" if isinstance(error, JobTimeout) else "")
             _tell(diagnostics, reason)
             return prior | memory.results(now)
