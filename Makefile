@@ -22,7 +22,7 @@ test: lint typecheck pytest ## everything that has to pass: lint, format check, 
 lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/python -m pulumi_koreai.check stacks/*.yaml
+	@$(BIN)/koreai check stacks/*.yaml
 
 format: setup ## format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only
@@ -67,10 +67,10 @@ audit: ## look the locked packages up among the known vulnerabilities; needs the
 # Each with the newest and the oldest SDK; `make oldest` makes the environment of the latter.
 states: engine ## keep the states that this version writes, before it is released
 	@for bin in $(BIN) .venv-oldest/bin; do \
-	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/engine/test_old_states.py -k format || exit 1; done
+	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/system/engine/test_old_states.py -k format || exit 1; done
 
 schema: setup ## the JSON Schema of stack files, for editors
-	@$(BIN)/python -m pulumi_koreai.schema >stacks/schema.json
+	@$(BIN)/koreai schema >stacks/schema.json
 
 lock: ## resolve the dependencies anew and pin them in requirements.lock
 	@sh tools/lock.sh

@@ -3,7 +3,7 @@
 import pulumi
 
 from pulumi_koreai import ModelDeployment
-from pulumi_koreai.stackfile import StackFileError, read
+from pulumi_koreai.stackfile.entries import StackFileError, read
 
 config = pulumi.Config("koreai-models")
 try:

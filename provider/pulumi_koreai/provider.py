@@ -25,15 +25,15 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
-from . import memory
 from .api.errors import ConfigError, JobStuck, JobTimeout, KoreaiError
 from .api.settings import Settings
 from .api.wire import UNKNOWN, Unknown
+from .core import state
+from .core.impact import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
+from .core.lifecycle import Goal, Lifecycle, Record, State, next_step
+from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
 from .host.errors import of_ours
-from .lifecycle import Goal, Lifecycle, Record, State, next_step
-from .outlook import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
-from .spec import ProgramSpec, Timeouts, check, python_spelling
 
 if TYPE_CHECKING:
     from .api.client import Client
@@ -130,9 +130,9 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         news = _swapped(_news, EngineUnknown, UNKNOWN)
-        changed = memory.differing(_olds, news)
-        record = memory.record(_olds)
-        settled = memory.settled(_olds, record)
+        changed = state.differing(_olds, news)
+        record = state.record(_olds)
+        settled = state.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
         for line in _what_happens(_id, _olds, news, record):
@@ -141,7 +141,7 @@ class ModelDeploymentProvider(ResourceProvider):
             settled
             and record.state is State.UNDEPLOYED
             and not news.get("deployed", True)
-            and {path.partition(".")[0] for path in changed} <= set(memory.PARAMETERS)
+            and {path.partition(".")[0] for path in changed} <= set(state.PARAMETERS)
         ):
             # Nothing runs and nothing will: the outputs keep the parameters of the last deploy that was sent, so only
             # a comparison of the inputs, which the engine makes where it is told nothing, tells a new change from one
@@ -161,16 +161,16 @@ class ModelDeploymentProvider(ResourceProvider):
         spec = _spec(props)
         lifecycle = _lifecycle(spec.model_id, None)
         record = self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
-        return CreateResult(spec.model_id, memory.outputs(spec, record))
+        return CreateResult(spec.model_id, state.outputs(spec, record))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         spec = _spec(_news)
-        lifecycle = _lifecycle(_id, memory.record(_olds))
+        lifecycle = _lifecycle(_id, state.record(_olds))
         record = self._reach(lifecycle, spec, spec.goal(adopt=not _olds.get("adopt")), "update")
-        return UpdateResult(memory.outputs(spec, record))
+        return UpdateResult(state.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        record = memory.record(_props)
+        record = state.record(_props)
         lifecycle = _lifecycle(_id, record)
         timeout = _timeout(Timeouts.model_validate(_props.get("custom_timeouts") or {}), "delete")
         try:
@@ -189,16 +189,16 @@ class ModelDeploymentProvider(ResourceProvider):
             raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        record = memory.record(props)
+        record = state.record(props)
         lifecycle = _lifecycle(id_, record)
         lifecycle.refresh()
         now = lifecycle.record or record
-        outputs = {**props, **memory.results(now)}
+        outputs = {**props, **state.results(now)}
         # What the outputs say is what the next diff shall compare with, except where nothing runs and they say what
         # ran last.
         inert = now.state is State.UNDEPLOYED and not props.get("deployed", True)
-        inputs = None if inert else {name: props[name] for name in memory.ARGUMENTS if name in props}
-        if not memory.settled(props, now):
+        inputs = None if inert else {name: props[name] for name in state.ARGUMENTS if name in props}
+        if not state.settled(props, now):
             if current_call().hosted:
                 raise PartialFailure(id_, outputs, [unfinished(id_, now)], inputs=inputs)
             current_call().note(unfinished(id_, now))
@@ -235,7 +235,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
             if not hosted:
                 reason += f"\n{not_recorded(spec.model_id, now, operation)}"
-            raise PartialFailure(spec.model_id, memory.outputs(spec, now), [reason]) from error
+            raise PartialFailure(spec.model_id, state.outputs(spec, now), [reason]) from error
         assert lifecycle.record is not None
         if lifecycle.has_begun_the_last:
             _platform.sent.add(spec.model_id)
@@ -258,13 +258,13 @@ def _timeout(timeouts: Timeouts | None, operation: Literal["create", "update", "
 
 
 def _spec(properties: Mapping[str, object]) -> ProgramSpec:
-    return ProgramSpec.model_validate({name: properties[name] for name in memory.ARGUMENTS if name in properties})
+    return ProgramSpec.model_validate({name: properties[name] for name in state.ARGUMENTS if name in properties})
 
 
 def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, object], record: Record) -> list[str]:
-    settled = memory.settled(olds, record)
+    settled = state.settled(olds, record)
     why = [] if settled else [unfinished(model_id, record)]
-    if any(_holds_unknown(news.get(name)) for name in memory.ARGUMENTS if name != "model_id"):
+    if any(_holds_unknown(news.get(name)) for name in state.ARGUMENTS if name != "model_id"):
         return why  # what will be is not known either: it may even equal what runs
     try:
         spec = _spec(news)

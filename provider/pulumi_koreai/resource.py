@@ -9,9 +9,9 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from .api.wire import UNKNOWN
-from .memory import RESULTS
+from .core.spec import Fault, ProgramSpec, check, counted, python_spelling
+from .core.state import RESULTS
 from .provider import ModelDeploymentProvider
-from .spec import Fault, ProgramSpec, check, counted, python_spelling
 
 
 class HyperParameters(TypedDict):

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import engine as engine_tool
 from pulumi_koreai.emulator import Emulator, Fail, Options
+from pulumi_koreai.report.engine_json import Digest, read
 from pulumi_koreai.report.preview import Preview
-from pulumi_koreai.report.reading import Digest, read
 from pulumi_koreai.report.run import Report
-from tests.engine.workspace import Model, Workspace
+from tests.system.engine.workspace import Model, Workspace
 
 HERE: Final = Path(__file__).resolve().parent
 MAX_CHARS: Final = 60_000

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_koreai import memory
 from pulumi_koreai.api.wire import DeployRequest
-from pulumi_koreai.lifecycle import Record, State
+from pulumi_koreai.core import state as state_of
+from pulumi_koreai.core.lifecycle import Record, State
+from pulumi_koreai.core.spec import ProgramSpec, check, python_spelling
+from pulumi_koreai.report.changes import Kind
+from pulumi_koreai.report.engine_json import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read
 from pulumi_koreai.report.preview import MARKS, Preview
-from pulumi_koreai.report.reading import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read
 from pulumi_koreai.report.warnings import EIGHT_GPUS, is_production
-from pulumi_koreai.report.words import Kind
-from pulumi_koreai.spec import ProgramSpec, check, python_spelling
 from tests.report.test_markdown import cells, outside_code, texts
 
 SECONDS = 725.0
@@ -43,7 +43,7 @@ def outputs(
     """What a stack remembers of a model; `of` is declared of it besides."""
     spec = ProgramSpec.model_validate(inputs(**of))
     action = "UNDEPLOY" if state in (State.UNDEPLOYED, State.UNDEPLOYING) else "DEPLOY"
-    return memory.outputs(spec, Record(state, spec.parameters(), job, action, status, SECONDS))
+    return state_of.outputs(spec, Record(state, spec.parameters(), job, action, status, SECONDS))
 
 
 def step(
@@ -58,7 +58,7 @@ def step(
     op = op or ("create" if old is None else "delete" if new is None else "update")
     given: dict[str, Any] = {"op": op, "urn": f"urn:pulumi:{stack}::project::{MODEL_TYPE}::{name}", **more}
     if old is not None:
-        declared = {key: value for key, value in old.items() if key not in memory.results(Record(State.FAILED))}
+        declared = {key: value for key, value in old.items() if key not in state_of.results(Record(State.FAILED))}
         given["oldState"] = {"type": MODEL_TYPE, "inputs": declared, "outputs": dict(old)}
     if new is not None:
         given["newState"] = {"type": MODEL_TYPE, "inputs": dict(new)}

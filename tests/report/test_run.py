@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.api.wire import DockJob
-from pulumi_koreai.lifecycle import _progress
-from pulumi_koreai.report.reading import MODEL_TYPE, Run, read
+from pulumi_koreai.core.lifecycle import _progress
+from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read
 from pulumi_koreai.report.run import _PROGRESS, Report, _elapsed
 from tests.report.test_markdown import outside_code, texts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import engine as engine_tool
-from pulumi_koreai.report.__main__ import FAILED, FINE, REFUSED, USAGE, main
+from pulumi_koreai.report.command import FAILED, FINE, REFUSED, USAGE, main
 from tests.report import samples
 from tests.report.samples import CHANGES, HERE, base, golden, preview, rendered, workspace
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_koreai.emulator import Emulator, Options
-from tests.engine.workspace import Workspace
+from tests.system.engine.workspace import Workspace
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m pulumi_koreai.adopt`: an entry out of a model's export, and into a stack's file without harm to it."""
+"""`koreai adopt`: an entry out of a model's export, and into a stack's file without harm to it."""
 
 import io
 import json
@@ -10,15 +10,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_koreai.adopt import CantInsert, Export, as_yaml, entry_of, inserted, main
-from pulumi_koreai.check import findings
-from pulumi_koreai.stackfile import MODELS_KEY, read
-from pulumi_koreai.yamlfile import YamlFile
-from tests.engine.workspace import Workspace, model
+from pulumi_koreai.stackfile.adopt import CantInsert, Export, as_yaml, entry_of, inserted, main
+from pulumi_koreai.stackfile.check import findings
+from pulumi_koreai.stackfile.entries import MODELS_KEY, read
+from pulumi_koreai.stackfile.yamlfile import YamlFile
 from tests.stackfile.entries import SHORT
+from tests.system.engine.workspace import Workspace, model
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE: dict[str, Any] = json.loads((ROOT / "tests" / "contract" / "samples" / "deploy-request.json").read_text())
+SAMPLE: dict[str, Any] = json.loads((ROOT / "tests" / "emulator" / "samples" / "deploy-request.json").read_text())
 
 HYPER = {"temperature": 0.5, "maxTokens": 256, "topP": 1, "topK": 50}
 BODY: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`python -m pulumi_koreai.check`: every fault once, at its place, and no word of a key."""
+"""`koreai check`: every fault once, at its place, and no word of a key."""
 
 import json
 import re
@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_koreai.api.wire import UNKNOWN
-from pulumi_koreai.check import Finding, findings, main
-from pulumi_koreai.stackfile import MODELS_KEY
-from pulumi_koreai.yamlfile import NotYaml, Place, YamlFile, plain
-from tests.engine.workspace import Workspace
+from pulumi_koreai.stackfile.check import Finding, findings, main
+from pulumi_koreai.stackfile.entries import MODELS_KEY
+from pulumi_koreai.stackfile.yamlfile import NotYaml, Place, YamlFile, plain
 from tests.stackfile.entries import SHORT
+from tests.system.engine.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -351,7 +351,8 @@ def test_whatever_a_file_holds_it_is_told_in_single_lines(text: str) -> None:
 
 
 def test_it_needs_neither_the_engine_s_sdk_nor_a_key() -> None:
-    code = "import sys; import pulumi_koreai.check; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    names = "sorted({name.partition('.')[0] for name in sys.modules})"
+    code = f"import sys; import pulumi_koreai.stackfile.check; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pulumi", "grpc", "dill", "requests", "aiohttp"} & set(eval(done.stdout))
 

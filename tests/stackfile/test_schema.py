@@ -15,9 +15,9 @@ from jsonschema.protocols import Validator
 
 from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.schema import SETTINGS, schema, text
-from pulumi_koreai.spec import Fault, FileSpec, file_spelling, type_of
-from pulumi_koreai.stackfile import MODELS_KEY, StackFileError, read
+from pulumi_koreai.core.spec import Fault, FileSpec, file_spelling, type_of
+from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read
+from pulumi_koreai.stackfile.schema import SETTINGS, schema, text
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +67,7 @@ def beyond(entry: Entry, fault: Fault) -> bool:
 
 
 def test_the_file_is_the_one_that_is_made() -> None:
-    assert (ROOT / "stacks" / "schema.json").read_text() == text(), "make it anew: python -m pulumi_koreai.schema"
+    assert (ROOT / "stacks" / "schema.json").read_text() == text(), "make it anew: koreai schema"
 
 
 def test_it_is_a_schema() -> None:

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from pulumi_koreai.emulator import Emulator, Fail, Options
 from pulumi_koreai.emulator.server import Take
-from tests.engine.workspace import Workspace, model, warmer
+from tests.system.engine.workspace import Workspace, model, warmer
 from tests.terraform.workspace import Terraform
 
 pytestmark = pytest.mark.engine

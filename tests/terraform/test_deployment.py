@@ -12,7 +12,7 @@ from pulumi_koreai.api.errors import ConfigError, Refused
 from pulumi_koreai.terraform.deployment import ModelDeployment, Planned
 from pulumi_koreai.terraform.platform import Interrupted, Platform
 from pulumi_koreai.terraform.schema import ATTRIBUTES, RESULTS, VERSION, Values, decoded
-from tests.unit.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, takes
+from tests.core.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, takes
 
 
 class Simulated(Platform):

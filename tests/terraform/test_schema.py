@@ -15,10 +15,10 @@ from tf.types import Unknown  # type: ignore[import-untyped] # it has no types
 from tf.utils import read_dynamic_value, to_dynamic_value  # type: ignore[import-untyped]
 
 import pulumi_koreai
-from pulumi_koreai import memory
 from pulumi_koreai.api.wire import UNKNOWN
-from pulumi_koreai.lifecycle import Record, State
-from pulumi_koreai.spec import check, python_spelling
+from pulumi_koreai.core import state as state_of
+from pulumi_koreai.core.lifecycle import Record, State
+from pulumi_koreai.core.spec import check, python_spelling
 from pulumi_koreai.terraform import platform
 from pulumi_koreai.terraform.schema import (
     ATTRIBUTES,
@@ -33,7 +33,7 @@ from pulumi_koreai.terraform.schema import (
     schema,
 )
 from pulumi_koreai.terraform.words import terraform
-from tests.unit.fakes import PARAMETERS
+from tests.core.fakes import PARAMETERS
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
 GIVEN: dict[str, Any] = {**PARAMETERS, "model_id": "cm-1"}
@@ -45,7 +45,7 @@ def over_the_wire(values: Values) -> Values:
 
 def test_each_field_is_an_attribute_and_each_result_a_computed_one() -> None:
     fields = TerraformSpec.model_fields
-    assert {attribute.name for attribute in ATTRIBUTES} == {*fields, *RESULTS} >= {*memory.RESULTS}
+    assert {attribute.name for attribute in ATTRIBUTES} == {*fields, *RESULTS} >= {*state_of.RESULTS}
     for attribute in ATTRIBUTES:
         field = fields.get(attribute.name)
         required = field is not None and field.is_required()
@@ -129,7 +129,7 @@ def test_a_record_is_read_from_the_outputs_that_it_was_written_to(
 ) -> None:
     spec = TerraformSpec.model_validate(GIVEN)
     record = Record(state, spec.parameters(), job_id, action, status, seconds)
-    assert memory.record(over_the_wire(memory.outputs(spec, record))) == record
+    assert state_of.record(over_the_wire(state_of.outputs(spec, record))) == record
 
 
 def texts(module: str) -> set[str]:
@@ -145,7 +145,7 @@ def texts(module: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", ["lifecycle.py", "outlook.py", "api/settings.py", "api/client.py"])
+@pytest.mark.parametrize("module", ["core/lifecycle.py", "core/impact.py", "api/settings.py", "api/client.py"])
 def test_no_word_of_pulumi_s_is_left(module: str) -> None:
     left = {text for text in texts(module) if re.search(r"\bpulumi (up|config|destroy)|koreai:|stack", terraform(text))}
     # What is not told here: of a host that Terraform does not have; the configuration's own keys, from which a text
@@ -182,7 +182,8 @@ def test_by_hand_the_provider_says_what_it_is() -> None:
 
 def test_nobody_else_imports_it() -> None:
     loaded = python(
-        "import sys, pulumi_koreai.resource, pulumi_koreai.stackfile, pulumi_koreai.host.server; print(*sys.modules)"
+        "import sys, pulumi_koreai.resource, pulumi_koreai.stackfile.entries, pulumi_koreai.host.server;"
+        "print(*sys.modules)"
     ).split()
     assert "pulumi_koreai.provider" in loaded
     assert [name for name in loaded if name == "tf" or name.startswith(("tf.", "pulumi_koreai.terraform"))] == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail
-from tests.engine.workspace import KEY, ROOT, Workspace, model, warmer
+from tests.system.engine.workspace import KEY, ROOT, Workspace, model, warmer
 from tests.terraform.workspace import Terraform, snake
 
 pytestmark = pytest.mark.engine

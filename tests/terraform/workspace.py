@@ -15,7 +15,7 @@ import pytest
 from pydantic.alias_generators import to_snake
 
 from pulumi_koreai.terraform.provider import ADDRESS
-from tests.engine.workspace import KEY, Ended, Host, Model, Workspace
+from tests.system.engine.workspace import KEY, Ended, Host, Model, Workspace
 
 VERSION = "0.1.0"
 

@@ -31,8 +31,8 @@ from urllib3.exceptions import (
 )
 from urllib3.util import Retry
 
-from ..clock import Clock, SystemClock
-from ..reporting import Reporter, Silent
+from ..base.clock import Clock, SystemClock
+from ..base.progress import Reporter, Silent
 from .errors import (
     AnswerLost,
     ApiError,

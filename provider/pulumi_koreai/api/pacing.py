@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..clock import Clock
+from ..base.clock import Clock
 
 # The platform counts when a request arrives, this side when it is sent: two requests a window apart here may be
 # closer there.

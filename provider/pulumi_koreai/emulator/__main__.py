@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar, cast
 
 try:
     from .faults import Fault, Script, chance, described, fault_in, script_in, storm
-    from .given import Mistaken
+    from .inputs import Mistaken
     from .routes import OPERATIONS, Operation
     from .server import SPELLINGS, Options, Server
 except ModuleNotFoundError as missing:

@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
-from .answers import answered, parsed, refused
 from .console import Console
 from .deploy_body import Json
 from .faults import Script
-from .given import Given, Kind, Mistaken, Seconds, read
+from .injector import Leave, Trouble
+from .inputs import Given, Kind, Mistaken, Seconds, read
 from .page import page
 from .platform import Changes, Fail, Job, Model, Refusal
-from .trouble import Leave, Trouble
+from .responses import answered, parsed, refused
 
 
 class _Deployment(Given):

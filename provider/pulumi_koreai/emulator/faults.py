@@ -25,7 +25,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import yaml
 from pydantic import BeforeValidator, Field, JsonValue
 
-from .given import Given, Mistaken, Seconds, read
+from .inputs import Given, Mistaken, Seconds, read
 from .platform import NEVER_SECONDS, Oddity, Shape
 from .routes import OPERATIONS, Operation
 

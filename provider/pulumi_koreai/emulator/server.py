@@ -16,14 +16,14 @@ from typing import Final, Literal, Self, TypeAlias, Unpack, get_args
 
 from aiohttp import web
 
-from .answers import answered, failed, parsed, refused
 from .console import Console, Recorded
 from .control import add_routes
 from .deploy_body import Json
 from .faults import Fault, Script
+from .injector import Trouble
 from .platform import Changes, Job, Model, Refusal, Settings, random_ids
+from .responses import answered, failed, parsed, refused
 from .routes import Operation, asked
-from .trouble import Trouble
 
 Spelling = Literal["dock-statusId", "dockStatusId", "dockstatusId", "_id", "as-in-samples"]
 

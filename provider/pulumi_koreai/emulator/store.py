@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from .given import Mistaken
+from .inputs import Mistaken
 from .platform import Job, Model, Platform
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from xml.sax.saxutils import escape
 
-from ..durations import spoken
+from ..base.durations import spoken
 
 _MERMAID_BARS: Final = 60
 _NAME_MAX_CHARS: Final = 40

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from ..api.wire import DeployRequest
-from ..durations import spoken
+from ..base.durations import spoken
 from . import markdown
-from .reading import SECRET, UNKNOWN_VALUE, Digest
+from .changes import Change, Difference, Hardware, Kind, changes
+from .engine_json import SECRET, UNKNOWN_VALUE, Digest
 from .warnings import warnings
-from .words import Change, Difference, Hardware, Kind, changes
 
 MARKS: Final = {
     Kind.UNDEPLOYED: "-",

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ..durations import seconds, spoken
-from ..lifecycle import State
+from ..base.durations import seconds, spoken
+from ..core.lifecycle import State
 from . import gantt, markdown
+from .engine_json import Operation, Run
 from .gantt import Bar
-from .reading import Operation, Run
 
 _PROGRESS: Final = re.compile(
     r"(?P<action>deploy|undeploy)ing, job (?P<job>[^\s,]+)(?:, [^,]+)*?"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import markdown
-from .words import Change, Kind
+from .changes import Change, Kind
 
 EIGHT_GPUS: Final = ("g5.48xlarge", "g4dn.metal")
 """The device types with eight GPUs a replica; the others have one or four (AWS's pages of the G4 and G5 instances)."""

@@ -27,12 +27,12 @@ from tf.schema import Schema  # type: ignore[import-untyped]
 from tf.types import Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
-from .. import memory
 from ..api.errors import JobTimeout, KoreaiError
+from ..core import state
+from ..core.impact import interrupted, left_alone, outlook, timed_out, unfinished
+from ..core.lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
+from ..core.spec import Timeouts, check, python_spelling
 from ..host.errors import of_ours
-from ..lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
-from ..outlook import interrupted, left_alone, outlook, timed_out, unfinished
-from ..spec import Timeouts, check, python_spelling
 from .platform import Handed, Intent, Interrupted, Platform
 from .schema import (
     ARGUMENTS,
@@ -134,7 +134,7 @@ class ModelDeployment:
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
-        record = memory.record(prior)
+        record = state.record(prior)
         if "model_id" in changed:
             diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record.state), path=["model_id"])
             self._intend(diagnostics, prior["model_id"], "deleted")
@@ -177,7 +177,7 @@ class ModelDeployment:
         """Ask for the last job: the platform has no call that reads a model's deployment."""
         with self._platform.in_hand(current["model_id"], context.diagnostics):
             try:
-                lifecycle = self._platform.lifecycle(current["model_id"], memory.record(current))
+                lifecycle = self._platform.lifecycle(current["model_id"], state.record(current))
                 lifecycle.refresh()
             except (KoreaiError, Interrupted) as error:
                 _tell(
@@ -185,7 +185,7 @@ class ModelDeployment:
                 )
                 return current
         assert lifecycle.record is not None
-        return current | memory.results(lifecycle.record) if lifecycle.record.job_id else current
+        return current | state.results(lifecycle.record) if lifecycle.record.job_id else current
 
     def import_(self, context: ImportContext, model_id: str) -> Values | None:
         """A model of which nothing is known but its id: `adopt` takes it over, else the next apply deploys it."""
@@ -209,7 +209,7 @@ class ModelDeployment:
     def _reach(self, diagnostics: Diagnostics, prior: Values | None, planned: Values) -> Values | None:
         spec = _spec(planned)
         operation: Literal["create", "update"] = "create" if prior is None else "update"
-        recorded = None if prior is None else memory.record(prior)
+        recorded = None if prior is None else state.record(prior)
         # For an update too: the deletion of the same model under another name may have come first.
         handed = self._platform.handed.pop(spec.model_id, None)
         before = handed.record if handed else recorded
@@ -230,17 +230,17 @@ class ModelDeployment:
                 return None
             if operation == "create" and isinstance(error, Interrupted) and now.request == goal.request:
                 _tell(diagnostics, reason, severity="warning")  # see above
-                return planned | memory.results(now) | unfinished_creation
+                return planned | state.results(now) | unfinished_creation
             _tell(diagnostics, reason)
-            return _NOTHING | memory.outputs(spec, now) | unfinished_creation
+            return _NOTHING | state.outputs(spec, now) | unfinished_creation
         assert lifecycle.record is not None
         if lifecycle.has_begun_the_last:
             self._platform.sent.add(spec.model_id)
-        return planned | memory.results(lifecycle.record) | {"unfinished_creation": False}
+        return planned | state.results(lifecycle.record) | {"unfinished_creation": False}
 
     def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:
         model_id = prior["model_id"]
-        before = memory.record(prior)
+        before = state.record(prior)
         stays = "declared" in self._platform.plans(model_id)
         created_next, create_seconds = json.loads(private or b"[null, null]")
         goes_on = not stays and created_next == model_id and bool(_unfinished(prior, before))
@@ -249,7 +249,7 @@ class ModelDeployment:
             lifecycle = self._platform.lifecycle(model_id, before)
             if stays:
                 lifecycle.settle(_timeouts(prior).of("delete"))
-                doubtful = model_id not in self._platform.sent and not memory.settled(prior, before)
+                doubtful = model_id not in self._platform.sent and not state.settled(prior, before)
                 _tell(diagnostics, left_alone(model_id, doubtful=doubtful), severity="warning")
                 return None
             if goes_on:
@@ -268,7 +268,7 @@ class ModelDeployment:
                 what_now = timed_out("create" if goes_on else "delete", now)
                 reason = str(error) + (f"\n{what_now}" if isinstance(error, JobTimeout) else "")
             _tell(diagnostics, reason)
-            return prior | memory.results(now)
+            return prior | state.results(now)
         return None
 
 
@@ -290,7 +290,7 @@ def _handed_on(planned: Values) -> bytes:
 
 def _unfinished(prior: Values, record: Record) -> list[str]:
     """Why an apply has work to do though nothing that is declared may differ."""
-    if not memory.settled(prior, record):
+    if not state.settled(prior, record):
         return [unfinished(prior["model_id"], record)]
     if prior["unfinished_creation"]:
         return [f"the apply that created {prior['model_id']} ended before its job did, which has ended well since."]
@@ -325,7 +325,7 @@ def _tell(diagnostics: Diagnostics, text: str, *, severity: Literal["error", "wa
 
 
 def _warn_of_the_end(diagnostics: Diagnostics, prior: Values) -> None:
-    for line in outlook(prior["model_id"], prior["model_id"], memory.record(prior), Goal(None)):
+    for line in outlook(prior["model_id"], prior["model_id"], state.record(prior), Goal(None)):
         diagnostics.add_warning(terraform(line), path=["state"])
 
 

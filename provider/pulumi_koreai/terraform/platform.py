@@ -19,7 +19,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
-from ..lifecycle import Lifecycle, Record
+from ..core.lifecycle import Lifecycle, Record
 from .schema import Number
 from .words import terraform
 

@@ -16,8 +16,8 @@ from tf.types import Bool, List, String, TfType, Unknown  # type: ignore[import-
 from tf.types import Number as AnyNumber
 
 from ..api.wire import UNKNOWN
-from ..schema import descriptions
-from ..spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
+from ..core.spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
+from ..stackfile.schema import descriptions
 from .words import terraform
 
 Values = dict[str, Any]

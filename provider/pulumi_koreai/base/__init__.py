@@ -1,0 +1,1 @@
+"""What every room may use: the clock, durations, where progress goes. Imports nothing of this package."""

@@ -1,0 +1,526 @@
+"""The rules: what brings a model from what is recorded to what is declared, and how a dock job is waited on.
+
+Knows the platform's API and no engine. `next_step` is the table of rules as a pure function; `Lifecycle` carries the
+steps out and keeps `record` true at every moment, so that whatever ends a call (an error, the timeout, an
+interruption) the record says what is known of the platform then.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from random import Random
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..api.errors import (
+    ApiError,
+    JobFailed,
+    JobStuck,
+    JobTimeout,
+    NotDeployed,
+    NotFound,
+)
+from ..api.wire import Action, DeployRequest, DockJob, says_not_deployed
+from ..base.clock import Clock
+from ..base.durations import spoken
+from ..base.progress import Reporter
+
+if TYPE_CHECKING:
+    from ..api.client import Client
+
+DEPLOY_TIMEOUT_SECONDS: Final = 60 * 60.0
+UNDEPLOY_TIMEOUT_SECONDS: Final = 30 * 60.0
+
+UNKNOWN_STATUS: Final = "UNKNOWN"
+"""The last status of an attempt of which it is not known whether the platform took it, or how it ended."""
+
+# A job may not be found at first: the platform answers with an id before every part of it knows the job.
+_NOT_FOUND_GRACE_SECONDS: Final = 30.0
+# A poll when a tenth more of the job's time has passed finds its end, on average, a twentieth late.
+_POLL_GROWTH: Final = 1 / 10
+# A percentage is rounded, and no clock: however near it says the end is, the pauses still grow with the age.
+_POLL_NEAR_THE_END: Final = 1 / 100
+# Four times the shortest pause finds the end of a job of seconds, on average, two of those pauses late.
+_POLL_RAMP: Final = 4
+_POLL_JITTER: Final = 0.05
+_PROGRESS_SECONDS: Final = 60.0
+_LAST_LOOK_SECONDS: Final = 2.0
+_REFRESH_SECONDS: Final = 120.0
+
+Strategy = Literal["undeploy-first", "redeploy"]
+
+
+class State(StrEnum):
+    """What is known of a model on the platform."""
+
+    DEPLOYED = "deployed"
+    UNDEPLOYED = "undeployed"
+    DEPLOYING = "deploying"
+    UNDEPLOYING = "undeploying"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stack remembers of a model.
+
+    Attributes:
+        state: what is known of it.
+        request: the parameters of the last deploy that was sent, or taken over; None when there was none.
+        job_id: the last dock job, "" when there was none or its id is not known.
+        last_action: `DEPLOY`, `UNDEPLOY`, or "" before the first.
+        last_status: the job's last status, `UNKNOWN` when it can't be told, "" before the first.
+        last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
+    """
+
+    state: State
+    request: DeployRequest | None = None
+    job_id: str = ""
+    last_action: str = ""
+    last_status: str = ""
+    last_job_seconds: float = 0.0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a job may still be running that can be asked for."""
+        return self.state in (State.DEPLOYING, State.UNDEPLOYING) and bool(self.job_id)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is declared.
+
+    Attributes:
+        request: deployed with these parameters; None: undeployed.
+        strategy: what to do when other parameters are running.
+        adopt: take over what runs, as it is declared, without a request: a model that is new to the stack, or one
+            whose last attempt ended nobody knows how.
+    """
+
+    request: DeployRequest | None
+    strategy: Strategy = "undeploy-first"
+    adopt: bool = False
+
+
+class Step(Enum):
+    """One thing to do."""
+
+    RESUME = "wait for the job that is under way"
+    TAKE_OVER = "take over what is running, without a request"
+    DEPLOY = "deploy"
+    UNDEPLOY = "undeploy"
+
+
+def next_step(record: Record | None, goal: Goal) -> Step | None:
+    """The rules: the next thing to do to bring `record` to `goal`, None when it is there.
+
+    Args:
+        record: None for a model that the stack does not know yet.
+        goal: what is declared.
+    """
+    if record is None:
+        if goal.request is None:
+            return Step.UNDEPLOY
+        return Step.TAKE_OVER if goal.adopt else Step.DEPLOY
+    if record.under_way:
+        return Step.RESUME
+    if goal.request is None:
+        return None if record.state is State.UNDEPLOYED else Step.UNDEPLOY
+    if record.state is State.UNDEPLOYED:
+        return Step.DEPLOY
+    if record.state is State.DEPLOYED and record.request == goal.request:
+        return None
+    if record.state is not State.DEPLOYED:
+        if record.last_status == UNKNOWN_STATUS and goal.adopt:
+            return Step.TAKE_OVER
+        if record.last_action == "DEPLOY" and record.last_status == "FAILED":
+            return Step.DEPLOY
+    return Step.DEPLOY if goal.strategy == "redeploy" else Step.UNDEPLOY
+
+
+def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
+    """The steps that lie ahead if every job ends well: what a preview can say. Sends nothing."""
+    steps: list[Step] = []
+    while (step := next_step(record, goal)) is not None:
+        steps.append(step)
+        request = record.request if record else None
+        match step:
+            case Step.RESUME if record and record.state is State.DEPLOYING:
+                record = Record(State.DEPLOYED, request)
+            case Step.RESUME | Step.UNDEPLOY:
+                record = Record(State.UNDEPLOYED, request)
+            case Step.DEPLOY | Step.TAKE_OVER:
+                record = Record(State.DEPLOYED, goal.request)
+    return steps
+
+
+def pause_before_poll(elapsed: float, percent: float | None, shortest: float, longest: float, rng: Random) -> float:
+    """The seconds to wait before the next look at a job.
+
+    They grow with the job's age, from `shortest` to `longest`; when its percentage says that the end comes sooner, the
+    next look is then. With the default settings that is at most 40 looks at a job of ten minutes, and an end is
+    noticed, on average, within a twentieth of the job's duration or within two seconds.
+
+    Args:
+        elapsed: the job's age in seconds.
+        percent: what it last said of its progress, 0–100.
+        shortest: never less than this.
+        longest: never more than this.
+        rng: spreads the looks at many jobs, by a twentieth.
+    """
+    pause = max(elapsed * _POLL_GROWTH, min(shortest + 2 * elapsed, _POLL_RAMP * shortest))
+    if percent:
+        left = elapsed * (100 - percent) / percent
+        pause = min(pause, max(left, elapsed * _POLL_NEAR_THE_END))
+    pause *= 1 + _POLL_JITTER * rng.random()
+    return min(max(pause, shortest), longest)
+
+
+class _Overheard:
+    """A reporter that passes on what it is told, and remembers that there was progress in it."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.progressed = False
+
+    def progress(self, text: str) -> None:
+        self.progressed = True
+        self._reporter.progress(text)
+
+    def note(self, text: str) -> None:
+        self._reporter.note(text)
+
+
+class Lifecycle:
+    """One model, for the length of one call."""
+
+    def __init__(
+        self,
+        client: "Client",
+        model_id: str,
+        record: Record | None,
+        *,
+        clock: Clock,
+        rng: Random,
+        reporter: Reporter,
+    ) -> None:
+        """Begin a call.
+
+        Args:
+            client: the platform.
+            model_id: the model.
+            record: what the stack remembers of it, None when it is new.
+            clock: time; its `sleep` may end a wait by raising.
+            rng: the jitter of the polls.
+            reporter: where progress goes.
+        """
+        self.record = self._recorded = record
+        self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
+        self._of_client = _Overheard(reporter)
+        self._client = client.telling(self._of_client)
+
+    @property
+    def has_begun_the_last(self) -> bool:
+        """Whether the job that is recorded, or the take-over, is of this call: nothing else was sent later."""
+        now, before = self.record, self._recorded
+        return now is not None and (before is None or now.job_id != before.job_id)
+
+    def reach(self, goal: Goal, timeout_seconds: float | None = None) -> None:
+        """Do what is to be done until the model is as declared.
+
+        Args:
+            goal: what is declared.
+            timeout_seconds: bounds the whole call; None: each job has the default, 60 minutes for a deploy and 30 for
+                an undeploy.
+
+        Raises:
+            JobFailed: the platform could not do it.
+            JobTimeout: the time was up first.
+            ApiError: a request failed; `record` says whether it may have been taken.
+        """
+        deadline = None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds
+        while (step := next_step(self.record, goal)) is not None:
+            self._clock.sleep(0)  # an interruption since the last wait ends the call here, before anything is sent
+            if deadline is not None and step in (Step.DEPLOY, Step.UNDEPLOY) and self._clock.monotonic() >= deadline:
+                raise self._too_late(step, timeout_seconds or 0.0)
+            self._do(step, goal, deadline)
+
+    def retire(self, timeout_seconds: float | None = None) -> None:
+        """Undeploy the model for good: that there is no such model (any more) is a success too.
+
+        Args:
+            timeout_seconds: as for `reach`; once more where a job is stuck.
+
+        Raises:
+            JobFailed, JobTimeout, ApiError: as `reach`.
+        """
+        try:
+            with suppress(JobStuck):  # no engine records it of a deletion: the next one would wait on that job again
+                self.reach(Goal(None), timeout_seconds)
+            self.reach(Goal(None), timeout_seconds)
+        except NotFound:
+            if self.record and self.record.under_way:
+                raise
+            self._reporter.note(f"the platform has no model {self._model_id}: there was nothing to undeploy.")
+
+    def settle(self, timeout_seconds: float | None = None) -> None:
+        """Wait for the job that is under way, if there is one, and record how it ended. Begins nothing.
+
+        Args:
+            timeout_seconds: as for `reach`.
+
+        Raises:
+            JobStuck: it is not waited on again; nothing else is left to do.
+            JobTimeout, ApiError: as `reach`.
+        """
+        if self.record and self.record.under_way:
+            self._resume(None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds)
+
+    def refresh(self) -> None:
+        """Ask once for the last job and record what it says.
+
+        That is all there is to read: the platform has no call for a model's deployment.
+
+        Raises:
+            ApiError: the platform could not be asked.
+        """
+        record = self.record
+        if record is None or not record.job_id:
+            return
+        action = _action(record)
+        until = self._clock.monotonic() + _REFRESH_SECONDS
+        try:
+            job = self._client.job(record.job_id, self._model_id, action, until)
+        except NotFound:
+            return  # too young or too old; the wait that takes a job up again tells which
+        if job.failed and record.under_way:
+            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) has failed{_said(job)}.")
+        self._took(job, action)
+
+    def _do(self, step: Step, goal: Goal, deadline: float | None) -> None:
+        match step:
+            case Step.TAKE_OVER:
+                self._reporter.note(f"{self._model_id} is taken over as declared; nothing was sent.")
+                self.record = Record(State.DEPLOYED, goal.request)
+            case Step.RESUME:
+                self._resume(deadline)
+            case Step.UNDEPLOY:
+                self._undeploy(deadline)
+            case Step.DEPLOY:
+                assert goal.request is not None
+                self._deploy(goal.request, deadline)
+
+    def _until(self, deadline: float | None, default_seconds: float) -> float:
+        return deadline if deadline is not None else self._clock.monotonic() + default_seconds
+
+    def _deploy(self, request: DeployRequest, deadline: float | None) -> None:
+        before, until = self.record, self._until(deadline, DEPLOY_TIMEOUT_SECONDS)
+        lost = Record(
+            State.FAILED,
+            request,
+            last_action="DEPLOY",
+            last_status=UNKNOWN_STATUS,
+            last_job_seconds=before.last_job_seconds if before else 0.0,
+        )
+        try:
+            job = self._client.deploy(self._model_id, request, until)
+        except ApiError as error:
+            if error.may_be_taken:
+                self.record = lost
+                raise error.hinting(
+                    f"Whether {self._model_id} is being deployed now is not known, so the deploy is not sent again."
+                    " Look at the model in the console. If it is deployed as declared, set `adopt` to true"
+                    " (where it was not true before): nothing is sent then. Otherwise run `pulumi up` again: it settles"
+                    " this by the update strategy."
+                ) from error.__cause__
+            raise
+        except Exception:
+            self.record = lost  # a bug of ours: what was sent before it shows is not known
+            raise
+        self.record = replace(before or Record(State.DEPLOYING), request=request)
+        job = self._wait(job, "DEPLOY", until, sent_here=True)
+        if job.failed:
+            now = (
+                "The model is not deployed now."
+                if before is not None and before.state is State.UNDEPLOYED
+                else "Whether an earlier deployment still serves, the API can't tell."
+            )
+            raise self._failure(job, "DEPLOY", f"{now} Mend what it says, then run `pulumi up`: it deploys again.")
+
+    def _undeploy(self, deadline: float | None) -> None:
+        before, until = self.record or Record(State.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
+        lost = replace(before, state=State.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
+        try:
+            job = self._client.undeploy(self._model_id, until)
+        except NotDeployed:
+            self._was_not_deployed(before)
+            return
+        except ApiError as error:
+            if error.may_be_taken:
+                self.record = lost
+                raise error.hinting(
+                    f"Whether {self._model_id} is being undeployed now is not known. Run the command again: an undeploy"
+                    " may be repeated."
+                ) from error.__cause__
+            raise
+        except Exception:
+            self.record = lost
+            raise
+        job = self._wait(job, "UNDEPLOY", until, sent_here=True)
+        if job.failed and says_not_deployed(job.reason):
+            self._was_not_deployed(before)
+        elif job.failed:
+            raise self._failure(job, "UNDEPLOY", "Look at the model in the console, then run the command again.")
+
+    def _resume(self, deadline: float | None) -> None:
+        record = self.record
+        assert record is not None
+        action = _action(record)
+        default = DEPLOY_TIMEOUT_SECONDS if action == "DEPLOY" else UNDEPLOY_TIMEOUT_SECONDS
+        self._reporter.note(f"job {record.job_id} ({action.lower()} of {self._model_id}) is taken up again.")
+        job = DockJob.model_construct(id=record.job_id, status=UNKNOWN_STATUS)
+        try:
+            job = self._wait(job, action, self._until(deadline, default), sent_here=False)
+        except NotFound:
+            self._reporter.note(f"the platform does not know job {record.job_id} any more.")
+            self._forget_job(record)
+            return
+        except JobTimeout as timeout:
+            if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
+                raise
+            self._forget_job(self.record or record)
+            raise JobStuck(
+                f"{timeout}\nWhat {timeout.status} means is not known here. The job is not waited on again: the next"
+                " `pulumi up` goes on by the update strategy.",
+                job_id=timeout.job_id,
+                action=timeout.action,
+                status=timeout.status,
+            ) from None
+        if job.failed:
+            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) had failed{_said(job)}.")
+
+    def _wait(self, job: DockJob, action: Action, until: float, *, sent_here: bool) -> DockJob:
+        """Wait until the job has ended, well or not, keeping `record` up with it.
+
+        A job that was sent in this call is looked at after a pause, one that is taken up again at once.
+        """
+        began = self._clock.monotonic()
+        if sent_here:
+            self._took(job, action)
+        told: tuple[str, int] | None = None
+        told_at = began
+        pause = self._pause(began, job) if sent_here else 0.0
+        trouble: ApiError | None = None
+        while not job.ended:
+            now = self._clock.monotonic()
+            if now >= until and pause > 0:
+                raise self._timeout(job, action, now - began, trouble)
+            self._clock.sleep(min(pause, max(until - now, 0.0)))
+            try:
+                now = self._clock.monotonic()
+                job = self._client.job(job.id, self._model_id, action, max(until, now + _LAST_LOOK_SECONDS))
+                trouble = None
+                self._took(job, action)
+            except ApiError as error:
+                trouble = error
+                not_yet = isinstance(error, NotFound) and now - began < _NOT_FOUND_GRACE_SECONDS
+                if not (error.transient or not_yet):
+                    raise
+            pause = max(self._pause(began, job), (trouble.retry_after or 0.0) if trouble else 0.0)
+            what = (job.status, int(job.percent or 0))
+            now = self._clock.monotonic()
+            # What the client told of its trouble with a look is over when a look goes well.
+            replaces = self._of_client.progressed and not trouble
+            if what != told or replaces or now - told_at >= _PROGRESS_SECONDS:
+                self._reporter.progress(_progress(job, action, now - began if sent_here else None))
+                self._of_client.progressed = False
+                told, told_at = what, now
+        if sent_here:
+            assert self.record is not None
+            self.record = replace(self.record, last_job_seconds=round(self._clock.monotonic() - began, 1))
+        return job
+
+    def _pause(self, began: float, job: DockJob) -> float:
+        settings = self._client.settings
+        return pause_before_poll(
+            self._clock.monotonic() - began,
+            job.percent,
+            settings.poll_min_seconds,
+            settings.poll_max_seconds,
+            self._rng,
+        )
+
+    def _took(self, job: DockJob, action: Action) -> None:
+        """Record what a job says of itself."""
+        if job.failed:
+            state = State.FAILED
+        elif action == "DEPLOY":
+            state = State.DEPLOYED if job.succeeded else State.DEPLOYING
+        else:
+            state = State.UNDEPLOYED if job.succeeded else State.UNDEPLOYING
+        record = self.record or Record(state)
+        if record.job_id != job.id:
+            record = replace(record, last_job_seconds=0.0)  # those of another job
+        self.record = replace(
+            record,
+            state=state,
+            job_id=job.id,
+            last_action=action,
+            last_status=job.status,
+        )
+
+    def _forget_job(self, record: Record) -> None:
+        self.record = replace(record, state=State.FAILED, job_id="", last_status=UNKNOWN_STATUS)
+
+    def _was_not_deployed(self, before: Record) -> None:
+        self._reporter.note(f"{self._model_id} was not deployed: there was nothing to undeploy.")
+        self.record = replace(before, state=State.UNDEPLOYED, job_id="", last_action="UNDEPLOY", last_status="SUCCESS")
+
+    def _failure(self, job: DockJob, action: Action, what_now: str) -> JobFailed:
+        return JobFailed(
+            f"{action.lower()} of {self._model_id}: job {job.id} failed{_said(job)}.\n{what_now}",
+            job_id=job.id,
+            action=action,
+            status=job.status,
+        )
+
+    def _too_late(self, step: Step, timeout_seconds: float) -> JobTimeout:
+        record = self.record or Record(State.FAILED)
+        return JobTimeout(
+            f"the time for the whole operation ({spoken(timeout_seconds)}) was up before {self._model_id} could be"
+            f" {step.value}ed; that was not sent.",
+            job_id=record.job_id,
+            action=record.last_action,
+            status=record.last_status,
+        )
+
+    def _timeout(self, job: DockJob, action: Action, elapsed: float, trouble: ApiError | None) -> JobTimeout:
+        percent = "" if job.percent is None else f", {job.percent:.0f} %"
+        lately = f" The last look at it failed: {trouble}." if trouble else ""
+        return JobTimeout(
+            f"{action.lower()} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
+            f" (last status {job.status}{percent}); it may still be running on the platform.{lately}",
+            job_id=job.id,
+            action=action,
+            status=job.status,
+        )
+
+
+def _action(record: Record) -> Action:
+    return "UNDEPLOY" if record.last_action == "UNDEPLOY" else "DEPLOY"
+
+
+def _said(job: DockJob) -> str:
+    return f': "{job.reason}"' if job.reason else " (the platform gave no reason)"
+
+
+def _progress(job: DockJob, action: Action, elapsed: float | None) -> str:
+    parts = [f"{action.lower()}ing, job {job.id}"]
+    if job.status != "IN_PROGRESS":
+        parts.append(job.status)
+    if job.percent is not None:
+        parts.append(f"{job.percent:.0f} %")
+    if elapsed is not None:
+        parts.append(spoken(elapsed))
+        if job.percent and job.percent >= 1 and not job.ended:
+            parts.append(f"about {spoken(elapsed * (100 - job.percent) / job.percent)} left")
+    return ", ".join(parts)

@@ -1,0 +1,80 @@
+"""What a state remembers of a model, as flat properties: the same names in a Pulumi stack and in a Terraform state."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from ..api.wire import DeployRequest
+from .lifecycle import Record, State
+from .spec import ModelSpec, ProgramSpec
+
+ARGUMENTS: Final = tuple(ProgramSpec.model_fields)
+PARAMETERS: Final = tuple(DeployRequest.model_fields)
+"""The arguments that are sent with a deploy."""
+RESULTS: Final = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
+"""The outputs that are no arguments."""
+
+
+def record(outputs: Mapping[str, object]) -> Record:
+    """What a state's outputs say of the platform."""
+    parameters = {name: outputs[name] for name in PARAMETERS if outputs.get(name) is not None}
+    try:
+        request = DeployRequest.model_validate(parameters)
+    except ValidationError:
+        # Written by another version with other rules: it equals nothing that can be declared now, and breaks nothing.
+        request = DeployRequest.model_construct(**parameters)  # type: ignore[arg-type]
+    seconds = outputs.get("last_job_seconds")
+    state = outputs.get("state")
+    return Record(
+        State(state) if isinstance(state, str) and state in list(State) else State.FAILED,
+        request,
+        str(outputs.get("dock_status_id") or ""),
+        str(outputs.get("last_action") or ""),
+        str(outputs.get("last_status") or ""),
+        float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+    )
+
+
+def results(record: Record) -> dict[str, object]:
+    """A record as outputs. Never None: in a Pulumi preview a property that is missing shows up as unknown."""
+    return {
+        "state": record.state.value,
+        "dock_status_id": record.job_id,
+        "last_action": record.last_action,
+        "last_status": record.last_status,
+        "last_job_seconds": record.last_job_seconds,
+    }
+
+
+def outputs(spec: ModelSpec, record: Record) -> dict[str, object]:
+    """Every argument and the results; the parameters are those of the last deploy that was sent or taken over."""
+    arguments = spec.plain()
+    if record.request is not None:
+        arguments = {name: value for name, value in arguments.items() if name not in PARAMETERS}
+        arguments |= record.request.plain()
+    return arguments | results(record)
+
+
+def settled(outputs: Mapping[str, object], record: Record) -> bool:
+    """Whether what is recorded of the platform is what these outputs declare."""
+    return record.state is (State.DEPLOYED if outputs.get("deployed", True) else State.UNDEPLOYED)
+
+
+def differing(olds: Mapping[str, object], news: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    """The arguments that differ, by the paths that the user knows: what each was and is, or None."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in ARGUMENTS:
+        found |= _differing(name, olds.get(name), news.get(name))
+    return found
+
+
+def _differing(path: str, old: object, new: object) -> dict[str, tuple[object, object]]:
+    if old == new:
+        return {}
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return {path: (old, new)}
+    found: dict[str, tuple[object, object]] = {}
+    for key in {**old, **new}:
+        found |= _differing(f"{path}.{key}", old.get(key), new.get(key))
+    return found

@@ -1,0 +1,168 @@
+"""What is told of stacks, by whatever their previews come to, and what a forge's oddities do to it; no engine."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from pulumi_koreai.pipeline import commands as pipeline
+from pulumi_koreai.pipeline.commands import FAILED, FINE, Outcome, Stack
+from pulumi_koreai.pipeline.forge import Forge, ForgeError, GitHub
+from pulumi_koreai.pipeline.forge import forge as forge_of
+from pulumi_koreai.report.command import MAX_CHARS
+from tests.pipeline.forges import TOKEN, ForgeServer
+
+BOT = {"type": "Bot"}
+
+
+class Foretold(Stack):
+    """A stack whose preview comes to this."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.stack, {}, Path())
+        self.outcome = outcome
+
+    def preview(self, **_: object) -> Outcome:
+        return self.outcome
+
+
+def foretold(name: str, *, details: str = "", failed: bool = False, changes: bool = False) -> Stack:
+    return Foretold(Outcome(name, f"The summary of {name}.", details, failed, changes))
+
+
+@pytest.fixture
+def env(forge: ForgeServer, tmp_path: Path) -> dict[str, str]:
+    """What GitHub's runner gives to a step of a pull request's run."""
+    (tmp_path / "event").write_text(json.dumps({"pull_request": {"head": {"sha": forge.head}}}))
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_API_URL": forge.url,
+        "GITHUB_SERVER_URL": "https://forge.example.com",
+        "GITHUB_REPOSITORY": "team/models",
+        "GITHUB_RUN_ID": "1234",
+        "GITHUB_REF": "refs/pull/7/merge",
+        "GITHUB_TOKEN": TOKEN,
+        "GITHUB_EVENT_PATH": str(tmp_path / "event"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "page"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+    }
+
+
+@pytest.fixture
+def github(env: dict[str, str]) -> Forge:
+    return forge_of(env)
+
+
+def test_the_summaries_of_all_stacks_come_first_and_are_never_cut_off(forge: ForgeServer, github: Forge) -> None:
+    long = "\n".join(["A line of a report."] * (MAX_CHARS // 20))
+    names = [f"stack-{number}" for number in range(8)]
+    assert pipeline.preview([foretold(name, details=long, changes=True) for name in names], github, []) == FINE
+    (comment,) = forge.comments
+    for name in names:
+        assert f"- `{name}`: The summary of {name}." in comment["body"]
+    assert "## stack-7" not in comment["body"]
+    assert "The rest is in the run's log." in comment["body"]
+
+
+def test_one_stack_s_summary_is_not_said_twice(forge: ForgeServer, github: Forge) -> None:
+    pipeline.preview([foretold("prod", changes=True)], github, [])
+    (comment,) = forge.comments
+    assert comment["body"].count("The summary of prod.") == 1
+
+
+def test_a_stack_whose_preview_failed_is_not_brought_up_and_the_others_are(github: Forge, tmp_path: Path) -> None:
+    stacks = [
+        foretold("broken", failed=True, changes=True),
+        foretold("fine", changes=True),
+        foretold("quiet"),
+    ]
+    assert pipeline.preview(stacks, github, []) == FAILED
+    assert (tmp_path / "output").read_text() == 'stacks=["fine"]\n'
+
+
+def test_after_a_signal_no_further_stack_is_previewed_and_none_looks_unchanged(
+    github: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_signals", [signal.SIGINT])
+    assert pipeline.preview([foretold("first", changes=True), Stack("second", {}, tmp_path)], github, []) == FAILED
+    page = (tmp_path / "page").read_text()
+    assert "- `second`: **There is no preview**: this run was interrupted before it." in page
+    assert (tmp_path / "output").read_text() == 'stacks=["first"]\n'
+
+
+def test_a_terminal_s_ctrl_c_does_not_reach_the_tool_that_makes_the_report(tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    (tmp_path / "sitecustomize.py").write_text(f"import os\nopen({str(group)!r}, 'w').write(str(os.getpgid(0)))\n")
+    Stack("prod", {**os.environ, "PYTHONPATH": str(tmp_path)}, tmp_path)._tool("report", "--help")
+    assert int(group.read_text()) != os.getpgid(0)
+
+
+def test_where_nothing_changes_there_is_no_comment_but_an_older_one_is_brought_up_to_date(
+    forge: ForgeServer, github: Forge
+) -> None:
+    assert pipeline.preview([foretold("prod")], github, []) == FINE
+    assert forge.comments == []
+    pipeline.preview([foretold("prod", failed=True)], github, [])
+    pipeline.preview([foretold("prod", details="Nothing changes any more.")], github, [])
+    (comment,) = forge.comments
+    assert "Nothing changes any more." in comment["body"]
+
+
+def test_without_an_engine_the_comment_says_so(
+    forge: ForgeServer, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr(pipeline, "forge", lambda: GitHub(env))
+    pipeline.preview([foretold("prod", changes=True)], GitHub(env), [])
+    assert pipeline.main(["preview", "prod"]) == FAILED
+    (comment,) = forge.comments
+    assert "`pulumi` is not on the PATH" in comment["body"]
+    assert "The summary of prod." not in comment["body"], "it was an older commit's"
+    assert pipeline.main(["up", "prod"]) == FAILED
+
+
+def test_a_comment_of_an_account_that_is_gone_is_passed_over(forge: ForgeServer, github: Forge) -> None:
+    forge.comments = [{"id": 1, "user": None, "body": "<!-- koreai-models: preview -->"}]
+    forge.comments += [{"id": 2, "user": BOT, "body": None}]
+    github.comment("the text")
+    assert len(forge.comments) == 3
+    assert "the text" in forge.comments[2]["body"]
+
+
+def test_a_page_in_the_place_of_the_forge_s_answer_is_an_error_that_says_so(
+    forge: ForgeServer, github: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ForgeServer, "answer", lambda *_: (200, b"<html>Please log in</html>"))
+    with pytest.raises(ForgeError, match=r"answered 200 without JSON: '<html>Please log in</html>'"):
+        github.comment("the text")
+
+
+def test_what_policies_say_is_bounded_the_mandatory_first(tmp_path: Path) -> None:
+    stack = Stack("prod", {}, tmp_path)
+    events = [
+        {
+            "policyEvent": {
+                "resourceUrn": f"urn:pulumi:prod::koreai-models::type::model-{number}",
+                "message": f"What it is about.\nmodel-{number}: reason {number}. {'long ' * 700}\n",
+                "policyName": "some-policy",
+                "enforcementLevel": "mandatory" if number == 99 else "advisory",
+            }
+        }
+        for number in range(100)
+    ]
+    half = '{"policyEvent": {"message": "of an engine that was killed'
+    (tmp_path / "events.jsonl").write_text("\n".join([*map(json.dumps, events), half]))
+    told = stack._violations()
+    assert told.startswith("```text\nmandatory policy some-policy: model-99: reason 99.")
+    assert len(told) < 4_000
+    shown = told.count("policy some-policy")
+    assert 1 < shown < 10
+    assert f"Left out here: {100 - shown} more violations." in told
+
+
+def test_where_no_policy_says_anything_nothing_is_said(tmp_path: Path) -> None:
+    stack = Stack("prod", {}, tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"timestamp": 1}\n')
+    assert stack._violations() == ""

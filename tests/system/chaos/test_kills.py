@@ -1,0 +1,332 @@
+"""Real processes, ended at random moments: whatever is struck, the README's way back ends as declared.
+
+The seed is printed; `CHAOS_SEED=7` runs the same strikes again (their moments are real time, so what they meet differs
+a little), `CHAOS_ROUNDS=300` more of them. A round takes some ten seconds, nearly all of them the engine's.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal, cast
+
+import pytest
+
+from pulumi_koreai.emulator import Emulator
+from tests.system.engine.workspace import Model, Workspace, model, warmer
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+
+SEED: Final = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
+ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "30"))
+HANDS: Final = 3
+"""So many stacks are struck side by side, where the tests run in several processes."""
+
+Command = Literal["up", "destroy", "refresh"]
+COMMANDS: Final[tuple[Command, ...]] = ("up", "up", "up", "destroy", "refresh")
+
+Victim = Literal["engine", "host", "platform"]
+VICTIMS: Final[tuple[Victim, ...]] = ("engine", "host", "platform")
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+STRIKES: Final = tuple(product(VICTIMS, SIGNALS))
+
+
+@dataclass
+class PlatformProcess:
+    """The emulator as a process of its own, which keeps its state on disk."""
+
+    state: Path
+    port: int = 0
+    url: str = ""
+    _process: "subprocess.Popen[str] | None" = field(default=None, init=False)
+    _record: list[dict[str, Any]] = field(default_factory=list, init=False)
+    """The requests to those processes that have ended: they are not kept on disk."""
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--state", str(self.state), "--no-rate-limits"]
+        jobs = ["--job-seconds", "1", "--undeploy-seconds", "0.5"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pulumi_koreai.emulator", *options, *jobs],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+        self.port = int(self.url.rpartition(":")[2].rstrip("/"))
+
+    def end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._record += self._get("requests")
+        self._process.send_signal(number)
+        code = self._process.wait(timeout=10)
+        self._process.stdout.close()
+        assert code == (-number if number is signal.SIGKILL else 0)
+
+    def _get(self, what: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.url.rstrip('/')}/emulator/{what}", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+        return found
+
+    def settled(self) -> None:
+        """Wait, as a person before the console, until no job is under way."""
+        deadline = time.monotonic() + 30
+        while any(job["status"] == "IN_PROGRESS" for job in self._get("jobs")):
+            assert time.monotonic() < deadline, "a job of a second has not ended"
+            time.sleep(0.1)
+
+    def last_deploys(self) -> dict[str, str]:
+        """The last deploy job of each model."""
+        return {job["modelId"]: job["id"] for job in self._get("jobs") if job["action"] == "DEPLOY"}
+
+    def deployed(self) -> dict[str, float]:
+        """The models that are deployed, each with its temperature."""
+        return {
+            each["id"]: each["deployment"]["hyperParameters"]["temperature"]
+            for each in self._get("models")
+            if each["state"] == "Deployed"
+        }
+
+    def take(self, model_id: str, seconds: float) -> None:
+        """From now on the deploys of a model take so long."""
+        url = f"{self.url.rstrip('/')}/emulator/models/{model_id}"
+        body = json.dumps({"jobSeconds": seconds}).encode()
+        urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=10).close()
+
+    def sent_to_the_busy(self) -> list[str]:
+        """The deploys that were sent while a job of their model was under way; each was refused."""
+        requests = [*self._record, *self._get("requests")]
+        return [one["path"] for one in requests if one["path"].endswith("/deploy") and one["status"] == 409]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[PlatformProcess]:
+    platform = PlatformProcess(tmp_path / "platform.json")
+    platform.start()
+    yield platform
+    platform.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, engine_env: dict[str, str], stock_folder: Path, process: PlatformProcess) -> Workspace:
+    # Of the emulator a workspace needs no more than the URL, as long as nobody asks it for what was sent.
+    return Workspace(tmp_path / "project", engine_env, cast("Emulator", process), "own", stock_folder)
+
+
+@dataclass
+class Round:
+    """One strike, and the way back."""
+
+    stack: Workspace
+    platform: PlatformProcess
+    declared: dict[str, Model]
+    command: Command
+
+    def strike(
+        self,
+        victim: Victim,
+        number: signal.Signals,
+        after: float,
+        away: float,
+        when: Callable[[], object] = lambda: True,
+    ) -> str:
+        """Run the command and strike; what it printed is returned when it has ended.
+
+        Args:
+            victim: what is struck.
+            number: with which signal.
+            after: so many seconds after the host has begun.
+            away: for so many the platform is gone, if it is that.
+            when: and after this has come true.
+        """
+        run = subprocess.Popen(
+            ["pulumi", self.command, "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.stack.folder,
+            env={**self.stack.env, "PULUMI_PARALLEL": "16"},
+            stdin=subprocess.DEVNULL,
+            stdout=(output := (self.stack.folder / "output.txt").open("w+")),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        hosts: set[int] = set()
+        with output, contextlib.suppress(ProcessLookupError):
+            _wait_for(lambda: _hosts_below(run.pid) or run.poll() is not None, 30)
+            hosts |= set(_hosts_below(run.pid))
+            time.sleep(after)
+            _wait_for(when, 30)
+            hosts |= set(_hosts_below(run.pid))
+            if victim == "platform":
+                self.platform.end(number)
+                time.sleep(away)
+                self.platform.start()
+            else:
+                for pid in [run.pid] if victim == "engine" else _hosts_below(run.pid):
+                    if victim == "host":
+                        _wait_for(partial(_is_ready, pid), 10)
+                    os.kill(pid, number)
+        run.wait(timeout=60)
+        assert _wait_for(lambda: not [pid for pid in hosts if _alive(pid)], 8), "the host outlives the engine"
+        return (self.stack.folder / "output.txt").read_text()
+
+    def way_back(self) -> None:
+        """What the README says to do, in its order; nothing but that."""
+        self.stack.pulumi("cancel", "--yes")
+        if self.stack.state().get("pending_operations"):
+            self.stack.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+        self.platform.settled()
+        if self.command == "destroy":
+            self.stack.destroy()
+            return
+        running = self.platform.deployed()
+        resources = self.stack.state().get("resources", [])
+        held = {item["id"]: item["outputs"] for item in resources if "dock_status_id" in item.get("outputs", {})}
+        adopted = {
+            name: {**entry, "adopt": True}
+            if entry.get("deployed", True)
+            and running.get(entry["modelId"]) == entry["hyperParameters"]["temperature"]
+            and held.get(entry["modelId"], {}).get("last_status", "UNKNOWN") == "UNKNOWN"
+            else entry
+            for name, entry in self.declared.items()
+        }
+        self.stack.declare(adopted)
+        self.stack.up()
+        self.stack.declare(self.declared)
+        jobs = self.platform.last_deploys()
+        for entry in self.declared.values():
+            known = held.get(entry["modelId"], {})
+            as_declared = running.get(entry["modelId"]) == entry["hyperParameters"]["temperature"]
+            if known.get("state") == "deploying" and as_declared and entry.get("deployed", True):
+                assert jobs[entry["modelId"]] == known["dock_status_id"], "a job that was known is not taken up again"
+
+
+def _wait_for(condition: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def _is_ready(host: int) -> bool:
+    """Whether the host catches SIGTERM, or is gone. Before that a signal is Python's affair, not this package's."""
+    with contextlib.suppress(OSError):
+        (caught,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{host}/status").read_text())
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+    return True
+
+
+def _hosts_below(engine: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == engine and b"pulumi-resource-pulumi-python" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def declaration(rng: Random) -> dict[str, Model]:
+    """Some of four models, each as it may be declared."""
+    kinds: tuple[Callable[[int], Model | None], ...] = (
+        model,
+        model,
+        warmer,
+        lambda number: warmer(number, updateStrategy="redeploy"),
+        lambda number: model(number, deployed=False),
+        lambda _number: None,
+    )
+    chosen = {f"model-{number}": rng.choice(kinds)(number) for number in range(4)}
+    return {name: entry for name, entry in chosen.items() if entry}
+
+
+@pytest.mark.parametrize("hand", range(HANDS))
+def test_whatever_is_struck_the_way_back_ends_as_declared(
+    stack: Workspace, process: PlatformProcess, hand: int
+) -> None:
+    rng = Random(f"{SEED}-{hand}")
+    stack.declare(declaration(rng))
+    stack.up()
+    strikes = [rng.choice(STRIKES) for _ in range(0, ROUNDS - hand, HANDS)]
+    for number, (victim, sent) in enumerate(strikes):
+        declared = declaration(rng)
+        command = rng.choice(COMMANDS)
+        after, away = rng.uniform(0, 2.5), rng.uniform(0.1, 1.5)
+        what = f"seed {SEED}, hand {hand}, round {number}: {sent.name} to the {victim} {after:.2f} s into {command}"
+        print(what)
+        stack.declare(declared)
+        round_ = Round(stack, process, declared, command)
+        output = round_.strike(victim, sent, after, away)
+        assert not re.search(r"Traceback|Exception calling application", output), f"{what}\n{output}"
+        round_.way_back()
+        wanted = {
+            entry["modelId"]: entry["hyperParameters"]["temperature"]
+            for entry in declared.values()
+            if entry.get("deployed", True) and command != "destroy"
+        }
+        assert process.deployed() == wanted, f"{what}\n{output}"
+        assert process.sent_to_the_busy() == [], f"{what}\n{output}"
+        assert not stack.state().get("pending_operations"), what
+
+
+FORGETS_JOBS = """
+from dataclasses import replace
+
+from pulumi_koreai import lifecycle
+
+rules = lifecycle.next_step
+lifecycle.next_step = lambda record, goal: rules(record and replace(record, job_id=""), goal)
+"""
+
+
+@pytest.fixture(params=[False, True], ids=["as it is", "with broken rules"])
+def broken(request: pytest.FixtureRequest, stack: Workspace, tmp_path: Path) -> bool:
+    """Whether the rules that the stack is run by forget the job under way."""
+    if request.param:
+        (tmp_path / "sitecustomize.py").write_text(FORGETS_JOBS)
+        stack.env["PYTHONPATH"] = str(tmp_path)
+    return bool(request.param)
+
+
+def interrupted(stack: Workspace, process: PlatformProcess, entry: Model) -> Round:
+    """Ctrl-C while the first deploy is under way."""
+    declared = {"model-1": entry}
+    stack.declare(declared)
+    round_ = Round(stack, process, declared, "up")
+    output = round_.strike("engine", signal.SIGINT, 0.0, 0.0, when=process.last_deploys)
+    assert "is still running on the platform" in " ".join(output.split())
+    return round_
+
+
+def test_a_second_deploy_would_be_seen(stack: Workspace, process: PlatformProcess, broken: bool) -> None:
+    round_ = interrupted(stack, process, warmer())
+    with pytest.raises(AssertionError, match="not taken up again") if broken else contextlib.nullcontext():
+        round_.way_back()
+
+
+def test_a_second_deploy_at_the_same_time_would_be_seen(
+    stack: Workspace, process: PlatformProcess, broken: bool
+) -> None:
+    process.take("cm-1", seconds=15)  # more than the next command needs to begin
+    interrupted(stack, process, warmer(updateStrategy="redeploy"))
+    stack.up()  # by the README without waiting for anything
+    assert process.sent_to_the_busy()[:1] == (["/api/public/models/cm-1/deploy"] if broken else [])
