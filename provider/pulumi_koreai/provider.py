@@ -25,14 +25,14 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
+from .api.declared import UNKNOWN, Unknown
 from .api.errors import ConfigError, JobStuck, JobTimeout, KoreaiError
 from .api.settings import Settings
-from .api.wire import UNKNOWN, Unknown
 from .core import state
 from .core.impact import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
-from .core.lifecycle import Goal, Lifecycle, Record, State, next_step
+from .core.lifecycle import Goal, Lifecycle, ModelState, Record, next_step
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
-from .host import Cancelled, DetailedDiff, Kind, PartialFailure, current_call
+from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class ModelDeploymentProvider(ResourceProvider):
             current_call().note(line)
         if (
             settled
-            and record.state is State.UNDEPLOYED
+            and record.state is ModelState.UNDEPLOYED
             and not news.get("deployed", True)
             and {path.partition(".")[0] for path in changed} <= set(state.PARAMETERS)
         ):
@@ -153,7 +153,7 @@ class ModelDeploymentProvider(ResourceProvider):
             changes=None if settled else True,
             replaces=["model_id"] if "model_id" in changed else [],
             delete_before_replace=False,
-            detailed={path: _kind(path, *values) for path, values in changed.items()} or {"state": Kind.UPDATE},
+            detailed={path: _kind(path, *values) for path, values in changed.items()} or {"state": DiffKind.UPDATE},
             input_diff=bool(changed),
         )
 
@@ -196,7 +196,7 @@ class ModelDeploymentProvider(ResourceProvider):
         outputs = {**props, **state.results(now)}
         # What the outputs say is what the next diff shall compare with, except where nothing runs and they say what
         # ran last.
-        inert = now.state is State.UNDEPLOYED and not props.get("deployed", True)
+        inert = now.state is ModelState.UNDEPLOYED and not props.get("deployed", True)
         inputs = None if inert else {name: props[name] for name in state.ARGUMENTS if name in props}
         if not state.settled(props, now):
             if current_call().hosted:
@@ -231,7 +231,12 @@ class ModelDeploymentProvider(ResourceProvider):
             else:
                 raise
             assert now is not None
-            if now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not State.UNDEPLOYED:
+            if (
+                now.state is ModelState.UNDEPLOYED
+                and spec.deployed
+                and before
+                and before.state is not ModelState.UNDEPLOYED
+            ):
                 reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
             if not hosted:
                 reason += f"\n{not_recorded(spec.model_id, now, operation)}"
@@ -288,10 +293,10 @@ def _holds_unknown(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
-def _kind(path: str, old: object, new: object) -> Kind:
+def _kind(path: str, old: object, new: object) -> DiffKind:
     if path == "model_id":
-        return Kind.UPDATE_REPLACE
-    return Kind.ADD if old is None else Kind.DELETE if new is None else Kind.UPDATE
+        return DiffKind.UPDATE_REPLACE
+    return DiffKind.ADD if old is None else DiffKind.DELETE if new is None else DiffKind.UPDATE
 
 
 def _swapped(value: Properties, find: type, put: object) -> Properties:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
 import pulumi
 from pulumi.dynamic import Resource
 
-from .api.wire import UNKNOWN
-from .core.spec import Fault, ProgramSpec, check, counted, python_spelling
+from .api.declared import UNKNOWN
+from .core.spec import DeclarationFault, ProgramSpec, check, counted, python_spelling
 from .core.state import RESULTS
 from .provider import ModelDeploymentProvider
 
@@ -157,7 +157,7 @@ class _Faults:
 
     def __init__(self) -> None:
         # One program, one event loop: inline programs of the Automation API share the process.
-        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, Fault]]] = (
+        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, DeclarationFault]]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -174,7 +174,7 @@ class _Faults:
                 f"{counted(len(found))} in the models declared; nothing was done:\n" + "\n".join(lines)
             )
 
-    def _of_this_program(self) -> list[tuple[str, Fault]]:
+    def _of_this_program(self) -> list[tuple[str, DeclarationFault]]:
         return self._found.setdefault(asyncio.get_event_loop(), [])
 
 

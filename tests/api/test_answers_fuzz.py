@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from urllib3 import HTTPResponse
 
+from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.api.errors import ApiError, KoreaiError
-from pulumi_koreai.api.wire import DockJob
 from pulumi_koreai.host import PartialFailure
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.core.fakes import KEY, MODEL, PARAMETERS, REQUEST, SimClock, Told
@@ -186,4 +186,5 @@ def test_a_call_of_the_engine_ends_with_outputs_that_it_takes_or_an_error_of_the
     kept = json.dumps(outs, allow_nan=False)
     for text in [*said, *platform.texts, kept, *map(str, outs.values())]:
         assert_fit_and_without_the_key(text)
-    assert platform.clock.now - began <= 120 + 65
+    waits = 2 if call == "delete, deploying" else 1  # a job that is stuck has its own time: see `Lifecycle.retire`
+    assert platform.clock.now - began <= waits * 120 + 65

@@ -18,6 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from pulumi_koreai.api.client import USER_AGENT, Client
+from pulumi_koreai.api.declared import DeployRequest
+from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.api.errors import (
     AnswerLost,
     ApiError,
@@ -34,7 +36,6 @@ from pulumi_koreai.api.errors import (
     WrongJob,
 )
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.api.wire import DeployRequest, DockJob
 from tests.api.scripted_server import (
     Answer,
     Pause,

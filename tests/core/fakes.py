@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pulumi_koreai.api.client import Client
+from pulumi_koreai.api.declared import DeployRequest
+from pulumi_koreai.api.dock_job import Action, DockJob
 from pulumi_koreai.api.errors import NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.api.wire import Action, DeployRequest, DockJob
 from pulumi_koreai.base.progress import Reporter
 
 MODEL = "cm-1"

@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from pulumi_koreai.core.impact import interrupted, not_recorded, outlook, unfinished
-from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, Record, State, Step, steps_ahead
+from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 from tests.core.fakes import MODEL, OTHER, REQUEST
 from tests.core.test_rules import COMBINATIONS
 
-RUNNING = Record(State.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 245.0)
+RUNNING = Record(ModelState.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 245.0)
 RUNNING_OTHER = replace(RUNNING, request=OTHER)
-OFF = Record(State.UNDEPLOYED, REQUEST, "ds-2", "UNDEPLOY", "SUCCESS", 20.0)
-DEPLOYING = Record(State.DEPLOYING, REQUEST, "ds-3", "DEPLOY", "IN_PROGRESS")
-UNDEPLOYING = Record(State.UNDEPLOYING, REQUEST, "ds-4", "UNDEPLOY", "IN_PROGRESS")
-FAILED = Record(State.FAILED, REQUEST, "ds-5", "DEPLOY", "FAILED", 12.0)
-UNDEPLOY_FAILED = Record(State.FAILED, REQUEST, "ds-6", "UNDEPLOY", "FAILED")
-LOST = Record(State.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS)
+OFF = Record(ModelState.UNDEPLOYED, REQUEST, "ds-2", "UNDEPLOY", "SUCCESS", 20.0)
+DEPLOYING = Record(ModelState.DEPLOYING, REQUEST, "ds-3", "DEPLOY", "IN_PROGRESS")
+UNDEPLOYING = Record(ModelState.UNDEPLOYING, REQUEST, "ds-4", "UNDEPLOY", "IN_PROGRESS")
+FAILED = Record(ModelState.FAILED, REQUEST, "ds-5", "DEPLOY", "FAILED", 12.0)
+UNDEPLOY_FAILED = Record(ModelState.FAILED, REQUEST, "ds-6", "UNDEPLOY", "FAILED")
+LOST = Record(ModelState.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS)
 
 TABLE: list[tuple[str, Record, Goal, list[str]]] = [
     (
@@ -98,7 +98,10 @@ def test_an_outlook_speaks_exactly_when_something_lies_ahead_and_never_promises_
             continue
         steps = steps_ahead(record, goal)
         text = "\n".join(outlook(MODEL, MODEL, record, goal))
-        assert bool(text) == bool(steps) or record.state not in (State.DEPLOYED, State.UNDEPLOYED), (record, goal)
+        assert bool(text) == bool(steps) or record.state not in (ModelState.DEPLOYED, ModelState.UNDEPLOYED), (
+            record,
+            goal,
+        )
         assert ("is taken over" in text) == (Step.TAKE_OVER in steps), (record, goal)
         assert ("cm-1 is undeployed" in text) == (Step.UNDEPLOY in steps), (record, goal)
         assert ("cm-1 is deployed" in text or "then deployed" in text) == (Step.DEPLOY in steps), (record, goal)
@@ -107,7 +110,7 @@ def test_an_outlook_speaks_exactly_when_something_lies_ahead_and_never_promises_
 
 def test_callers_are_warned_whenever_what_runs_is_undeployed() -> None:
     for record, goal in COMBINATIONS:
-        if record is not None and record.state is State.DEPLOYED and Step.UNDEPLOY in steps_ahead(record, goal):
+        if record is not None and record.state is ModelState.DEPLOYED and Step.UNDEPLOY in steps_ahead(record, goal):
             assert "cut off" in "\n".join(outlook(MODEL, MODEL, record, goal)), (record, goal)
 
 

@@ -34,8 +34,8 @@ from pulumi_koreai.core.lifecycle import (
     UNKNOWN_STATUS,
     Goal,
     Lifecycle,
+    ModelState,
     Record,
-    State,
     pause_before_poll,
 )
 from tests.core.fakes import (
@@ -60,10 +60,10 @@ from tests.system.chaos.wire import Request, WiredClient, answer
 MINUTE = 60.0
 DEPLOYED = Goal(REQUEST)
 UNDEPLOYED = Goal(None)
-RUNNING = Record(State.DEPLOYED, REQUEST, "ds-0", "DEPLOY", "SUCCESS", 60.0)
+RUNNING = Record(ModelState.DEPLOYED, REQUEST, "ds-0", "DEPLOY", "SUCCESS", 60.0)
 RUNNING_OTHER = replace(RUNNING, request=OTHER)
-DEPLOYING = Record(State.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS", 60.0)
-UNDEPLOYING = Record(State.UNDEPLOYING, REQUEST, "ds-1", "UNDEPLOY", "IN_PROGRESS", 60.0)
+DEPLOYING = Record(ModelState.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS", 60.0)
+UNDEPLOYING = Record(ModelState.UNDEPLOYING, REQUEST, "ds-1", "UNDEPLOY", "IN_PROGRESS", 60.0)
 
 
 class Scene:
@@ -187,7 +187,9 @@ def test_a_job_that_ends_well_leaves_the_model_deployed() -> None:
     scene = Scene(None, job("IN_PROGRESS"))
     scene.platform.looks = takes(95)
     scene.lifecycle.reach(DEPLOYED)
-    assert replace(scene.record, last_job_seconds=0) == Record(State.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS")
+    assert replace(scene.record, last_job_seconds=0) == Record(
+        ModelState.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS"
+    )
     assert scene.record.last_job_seconds == pytest.approx(95, abs=5)
     assert scene.platform.requests == [REQUEST]
     assert scene.platform.commands == ["deploy cm-1"]
@@ -197,7 +199,7 @@ def test_a_job_that_is_finished_in_the_first_answer_is_not_waited_on() -> None:
     scene = Scene(None, job("SUCCESS"))
     scene.lifecycle.reach(DEPLOYED)
     assert (scene.platform.sent, scene.clock.sleeps) == (["deploy cm-1"], [])
-    assert scene.record == Record(State.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 0.0)
+    assert scene.record == Record(ModelState.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 0.0)
 
 
 def test_a_job_that_failed_in_the_first_answer_is_a_failure_at_once() -> None:
@@ -205,7 +207,7 @@ def test_a_job_that_failed_in_the_first_answer_is_a_failure_at_once() -> None:
     with pytest.raises(JobFailed, match='job ds-1 failed: "no quota"'):
         scene.lifecycle.reach(DEPLOYED)
     assert scene.clock.sleeps == []
-    assert scene.record.state is State.FAILED
+    assert scene.record.state is ModelState.FAILED
 
 
 def test_a_failed_deploy_is_an_error_with_the_platforms_reason_and_its_facts() -> None:
@@ -217,7 +219,11 @@ def test_a_failed_deploy_is_an_error_with_the_platforms_reason_and_its_facts() -
     assert "Whether an earlier deployment still serves, the API can't tell." in str(caught.value)
     assert "pulumi up" in str(caught.value)
     assert (caught.value.job_id, caught.value.action, caught.value.status) == ("ds-1", "DEPLOY", "FAILED")
-    assert (scene.record.state, scene.record.last_status, scene.record.request) == (State.FAILED, "FAILED", REQUEST)
+    assert (scene.record.state, scene.record.last_status, scene.record.request) == (
+        ModelState.FAILED,
+        "FAILED",
+        REQUEST,
+    )
 
 
 def test_a_failure_without_a_reason_says_so() -> None:
@@ -238,7 +244,7 @@ def test_a_failed_undeploy_is_an_error_and_stays_visible() -> None:
     with pytest.raises(JobFailed, match='undeploy of cm-1: job ds-1 failed: "locked"') as caught:
         scene.lifecycle.reach(UNDEPLOYED)
     assert caught.value.action == "UNDEPLOY"
-    assert (scene.record.state, scene.record.last_action) == (State.FAILED, "UNDEPLOY")
+    assert (scene.record.state, scene.record.last_action) == (ModelState.FAILED, "UNDEPLOY")
 
 
 def test_a_timeout_says_the_job_the_time_and_the_last_status() -> None:
@@ -251,7 +257,7 @@ def test_a_timeout_says_the_job_the_time_and_the_last_status() -> None:
     assert "may still be running" in message
     assert isinstance(caught.value, TimeoutError)
     assert (caught.value.job_id, caught.value.status) == ("ds-1", "IN_PROGRESS")
-    assert scene.record == Record(State.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
+    assert scene.record == Record(ModelState.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
 
 
 def test_a_timeout_tells_what_went_wrong_at_the_last_look() -> None:
@@ -266,7 +272,7 @@ def test_there_is_one_last_look_at_the_deadline() -> None:
     scene.platform.looks = takes(600, percent=False)
     scene.lifecycle.reach(DEPLOYED, timeout_seconds=600)
     assert scene.looks()[-1] == 600
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_no_look_and_no_sleep_comes_after_the_deadline() -> None:
@@ -298,7 +304,7 @@ def test_an_interruption_during_a_wait_comes_through_and_the_job_stays_on_record
     scene.clock.on_sleep = interrupt
     with pytest.raises(Interrupted):
         scene.lifecycle.reach(DEPLOYED)
-    assert scene.record == Record(State.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
+    assert scene.record == Record(ModelState.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
     assert scene.record.under_way
 
 
@@ -307,7 +313,7 @@ def test_a_status_never_seen_before_is_not_an_end(status: str) -> None:
     scene = Scene(None, job(status), job(status), job(status), job("success"))
     scene.lifecycle.reach(DEPLOYED)
     assert len(scene.looks()) == 3
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_a_status_never_seen_before_is_on_record_while_it_lasts() -> None:
@@ -315,7 +321,7 @@ def test_a_status_never_seen_before_is_on_record_while_it_lasts() -> None:
     scene.platform.looks = lambda _: job("QUEUED")
     with pytest.raises(JobTimeout, match="last status QUEUED"):
         scene.lifecycle.reach(DEPLOYED, timeout_seconds=60)
-    assert (scene.record.state, scene.record.last_status) == (State.DEPLOYING, "QUEUED")
+    assert (scene.record.state, scene.record.last_status) == (ModelState.DEPLOYING, "QUEUED")
 
 
 # Trouble during a wait
@@ -343,7 +349,7 @@ def test_trouble_at_a_look_is_not_the_end_of_the_wait(trouble: Callable[[], ApiE
     healthy = takes(10 * MINUTE)
     scene.platform.looks = lambda age: trouble() if 100 < age < 400 else healthy(age)
     scene.lifecycle.reach(DEPLOYED)
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
     assert min(scene.gaps()) >= 1.0
     assert scene.platform.commands == ["deploy cm-1"]
 
@@ -357,7 +363,7 @@ def test_what_a_later_look_can_not_mend_ends_the_wait_and_the_job_stays_on_recor
     with pytest.raises(ApiError) as caught:
         scene.lifecycle.reach(DEPLOYED)
     assert caught.value is error
-    assert scene.record == Record(State.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
+    assert scene.record == Record(ModelState.DEPLOYING, REQUEST, "ds-1", "DEPLOY", "IN_PROGRESS")
 
 
 def test_a_job_that_is_not_found_yet_in_the_first_half_minute_is_waited_for() -> None:
@@ -365,7 +371,7 @@ def test_a_job_that_is_not_found_yet_in_the_first_half_minute_is_waited_for() ->
     healthy = takes(60)
     scene.platform.looks = lambda age: not_found() if age < 28 else healthy(age)
     scene.lifecycle.reach(DEPLOYED)
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_a_job_that_is_not_found_later_is_an_error_and_stays_on_record() -> None:
@@ -421,12 +427,12 @@ def test_retry_after_never_lifts_the_deadline(seconds: float) -> None:
     ],
 )
 def test_a_deploy_whose_answer_is_lost_is_recorded_as_unknown_and_not_sent_again(lost: ApiError) -> None:
-    scene = Scene(replace(RUNNING_OTHER, state=State.UNDEPLOYED), lost)
+    scene = Scene(replace(RUNNING_OTHER, state=ModelState.UNDEPLOYED), lost)
     with pytest.raises(ApiError) as caught:
         scene.lifecycle.reach(DEPLOYED)
     assert caught.value is lost
     assert scene.platform.sent == ["deploy cm-1"]
-    assert scene.record == Record(State.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS, 60.0)
+    assert scene.record == Record(ModelState.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS, 60.0)
     assert "not sent again" in lost.hint
     assert "`adopt`" in lost.hint
     assert lost.hint in str(lost)
@@ -457,7 +463,7 @@ def test_an_undeploy_whose_answer_is_lost_is_recorded_as_unknown() -> None:
     scene = Scene(RUNNING, AnswerLost("sent", method="POST", path="/p"))
     with pytest.raises(AnswerLost, match="may be repeated"):
         scene.lifecycle.reach(UNDEPLOYED)
-    assert scene.record == Record(State.FAILED, REQUEST, "", "UNDEPLOY", UNKNOWN_STATUS, 60.0)
+    assert scene.record == Record(ModelState.FAILED, REQUEST, "", "UNDEPLOY", UNKNOWN_STATUS, 60.0)
 
 
 @pytest.mark.parametrize("goal, action", [(DEPLOYED, "DEPLOY"), (UNDEPLOYED, "UNDEPLOY")], ids=["deploy", "undeploy"])
@@ -467,7 +473,7 @@ def test_a_command_that_ends_with_a_bug_of_ours_is_recorded_as_unknown(goal: Goa
         scene.lifecycle.reach(goal)
     assert scene.record.request == REQUEST
     assert (scene.record.state, scene.record.last_action, scene.record.last_status) == (
-        State.FAILED,
+        ModelState.FAILED,
         action,
         UNKNOWN_STATUS,
     )
@@ -477,7 +483,7 @@ def test_a_deploy_refused_after_the_undeploy_leaves_it_recorded_as_undeployed_wi
     scene = Scene(RUNNING_OTHER, job("SUCCESS", id="ds-9"), Refused("no", method="POST", path="/p", status=400))
     with pytest.raises(Refused):
         scene.lifecycle.reach(DEPLOYED)
-    assert (scene.record.state, scene.record.request, scene.record.job_id) == (State.UNDEPLOYED, OTHER, "ds-9")
+    assert (scene.record.state, scene.record.request, scene.record.job_id) == (ModelState.UNDEPLOYED, OTHER, "ds-9")
 
 
 # Undeploying what is not deployed
@@ -493,7 +499,7 @@ NOT_DEPLOYED: dict[str, Answer] = {
 def test_not_deployed_is_success_and_is_said(before: Record | None, answer: Answer) -> None:
     scene = Scene(before, answer)
     scene.lifecycle.reach(UNDEPLOYED)
-    assert scene.record.state is State.UNDEPLOYED
+    assert scene.record.state is ModelState.UNDEPLOYED
     assert (scene.record.job_id, scene.record.last_action, scene.record.last_status) == ("", "UNDEPLOY", "SUCCESS")
     assert scene.told.notes == ["cm-1 was not deployed: there was nothing to undeploy."]
 
@@ -502,7 +508,7 @@ def test_an_update_goes_on_when_there_was_nothing_to_undeploy() -> None:
     scene = Scene(RUNNING_OTHER, NotDeployed("no", method="POST", path="/p", status=400), job("SUCCESS"))
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.sent == ["undeploy cm-1", "deploy cm-1"]
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 # Retiring
@@ -513,7 +519,7 @@ def test_retiring_undeploys_and_waits() -> None:
     scene.platform.looks = takes(60)
     scene.lifecycle.retire()
     assert scene.platform.commands == ["undeploy cm-1"]
-    assert scene.record.state is State.UNDEPLOYED
+    assert scene.record.state is ModelState.UNDEPLOYED
 
 
 def test_retiring_a_model_that_does_not_exist_is_success_and_is_said() -> None:
@@ -523,7 +529,7 @@ def test_retiring_a_model_that_does_not_exist_is_success_and_is_said() -> None:
 
 
 def test_retiring_what_is_undeployed_sends_nothing() -> None:
-    scene = Scene(replace(RUNNING, state=State.UNDEPLOYED))
+    scene = Scene(replace(RUNNING, state=ModelState.UNDEPLOYED))
     scene.lifecycle.retire()
     assert scene.platform.sent == []
 
@@ -543,7 +549,7 @@ def test_retiring_gives_up_on_a_stuck_job_after_its_time_and_undeploys_all_the_s
     scene.lifecycle.retire(5 * MINUTE)
     assert scene.elapsed == 5 * MINUTE
     assert scene.platform.commands == ["undeploy cm-1"]
-    assert scene.record.state is State.UNDEPLOYED
+    assert scene.record.state is ModelState.UNDEPLOYED
 
 
 def test_retiring_waits_a_deploy_under_way_out_first() -> None:
@@ -581,7 +587,7 @@ def test_a_resumed_job_is_looked_at_at_once_and_nothing_is_sent_when_it_ended_we
 def test_a_resumed_job_is_looked_at_even_when_the_time_is_up() -> None:
     scene = Scene(DEPLOYING, job("SUCCESS"))
     scene.lifecycle.reach(DEPLOYED, timeout_seconds=0)
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_a_resumed_job_that_is_running_is_waited_on() -> None:
@@ -590,7 +596,7 @@ def test_a_resumed_job_that_is_running_is_waited_on() -> None:
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.commands == []
     assert min(scene.gaps()) >= 1.0
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_a_resumed_deploy_of_other_parameters_is_replaced_by_the_strategy() -> None:
@@ -629,7 +635,7 @@ def test_a_job_that_the_platform_forgot_can_be_settled_by_adopting() -> None:
     scene.platform.looks = lambda _: not_found()
     scene.lifecycle.reach(Goal(REQUEST, adopt=True))
     assert scene.platform.commands == []
-    assert scene.record == Record(State.DEPLOYED, REQUEST)
+    assert scene.record == Record(ModelState.DEPLOYED, REQUEST)
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILED"])
@@ -642,7 +648,7 @@ def test_a_record_that_contradicts_itself_is_asked_for_and_does_not_go_round_in_
     scene.platform.answers = [job("SUCCESS", id="ds-2")]
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.sent[0].startswith("job ds-1")
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 # Refreshing
@@ -659,14 +665,14 @@ def test_a_refresh_asks_once_and_records_what_the_job_says() -> None:
 @pytest.mark.parametrize(
     "record, answer, state",
     [
-        (DEPLOYING, job("IN_PROGRESS"), State.DEPLOYING),
-        (DEPLOYING, job("FAILED"), State.FAILED),
-        (UNDEPLOYING, job("SUCCESS"), State.UNDEPLOYED),
-        (UNDEPLOYING, job("FAILED"), State.FAILED),
-        (RUNNING, job("SUCCESS", id="ds-0"), State.DEPLOYED),
+        (DEPLOYING, job("IN_PROGRESS"), ModelState.DEPLOYING),
+        (DEPLOYING, job("FAILED"), ModelState.FAILED),
+        (UNDEPLOYING, job("SUCCESS"), ModelState.UNDEPLOYED),
+        (UNDEPLOYING, job("FAILED"), ModelState.FAILED),
+        (RUNNING, job("SUCCESS", id="ds-0"), ModelState.DEPLOYED),
     ],
 )
-def test_a_refresh_records_the_state(record: Record, answer: Answer, state: State) -> None:
+def test_a_refresh_records_the_state(record: Record, answer: Answer, state: ModelState) -> None:
     scene = Scene(record, answer)
     scene.lifecycle.refresh()
     assert scene.record.state is state
@@ -674,7 +680,7 @@ def test_a_refresh_records_the_state(record: Record, answer: Answer, state: Stat
     assert scene.record.request == REQUEST
 
 
-@pytest.mark.parametrize("record", [None, Record(State.DEPLOYED, REQUEST), Record(State.FAILED, REQUEST)])
+@pytest.mark.parametrize("record", [None, Record(ModelState.DEPLOYED, REQUEST), Record(ModelState.FAILED, REQUEST)])
 def test_a_refresh_without_a_job_asks_nothing(record: Record | None) -> None:
     scene = Scene(record)
     scene.lifecycle.refresh()
@@ -707,7 +713,7 @@ def test_an_interruption_between_two_steps_sends_nothing_more() -> None:
     with pytest.raises(Interrupted):
         scene.lifecycle.reach(Goal(OTHER))
     assert scene.posts() == ["undeploy cm-1"]
-    assert scene.record.state is State.UNDEPLOYED
+    assert scene.record.state is ModelState.UNDEPLOYED
 
 
 def test_an_interruption_before_the_first_step_sends_nothing() -> None:
@@ -730,7 +736,7 @@ def test_a_step_is_not_begun_when_the_time_for_the_whole_is_up() -> None:
     ):
         scene.lifecycle.reach(Goal(OTHER), timeout_seconds=60)
     assert "deploy cm-1" not in scene.posts()
-    assert scene.record.state is State.UNDEPLOYED
+    assert scene.record.state is ModelState.UNDEPLOYED
 
 
 def test_a_refresh_keeps_what_is_known_when_a_job_that_had_ended_is_forgotten() -> None:
@@ -769,7 +775,7 @@ def test_the_defaults_bound_each_job() -> None:
     scene = Scene(RUNNING_OTHER)
     undeploy_then_deploy(scene, 29 * MINUTE, 59 * MINUTE)
     scene.lifecycle.reach(DEPLOYED)
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
     assert scene.elapsed > 88 * MINUTE
 
 
@@ -801,7 +807,7 @@ def test_a_timeout_that_is_given_may_be_longer_than_the_defaults() -> None:
     scene = Scene(None, job("IN_PROGRESS"))
     scene.platform.looks = takes(3 * 60 * MINUTE)
     scene.lifecycle.reach(DEPLOYED, timeout_seconds=4 * 60 * MINUTE)
-    assert scene.record.state is State.DEPLOYED
+    assert scene.record.state is ModelState.DEPLOYED
 
 
 def test_retiring_obeys_its_timeout_over_both_jobs() -> None:
@@ -845,7 +851,7 @@ def test_taking_over_sends_nothing_and_records_what_is_declared() -> None:
     scene = Scene(None)
     scene.lifecycle.reach(Goal(REQUEST, adopt=True))
     assert scene.platform.sent == []
-    assert scene.record == Record(State.DEPLOYED, REQUEST)
+    assert scene.record == Record(ModelState.DEPLOYED, REQUEST)
     assert scene.told.notes == ["cm-1 is taken over as declared; nothing was sent."]
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, Record, State, Step, next_step, steps_ahead
+from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step, steps_ahead
 from tests.core.fakes import OTHER, REQUEST
 
 RESUME, TAKE_OVER, DEPLOY, UNDEPLOY = Step.RESUME, Step.TAKE_OVER, Step.DEPLOY, Step.UNDEPLOY
@@ -17,18 +17,18 @@ ADOPT = Goal(REQUEST, adopt=True)
 UNDEPLOYED = Goal(None)
 
 NEW = None
-RUNNING = Record(State.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 60.0)
+RUNNING = Record(ModelState.DEPLOYED, REQUEST, "ds-1", "DEPLOY", "SUCCESS", 60.0)
 RUNNING_OTHER = replace(RUNNING, request=OTHER)
-ADOPTED = Record(State.DEPLOYED, REQUEST)
-OFF = Record(State.UNDEPLOYED, REQUEST, "ds-2", "UNDEPLOY", "SUCCESS")
-NEVER_ON = Record(State.UNDEPLOYED, None, "", "UNDEPLOY", "SUCCESS")
-DEPLOYING = Record(State.DEPLOYING, REQUEST, "ds-3", "DEPLOY", "IN_PROGRESS")
+ADOPTED = Record(ModelState.DEPLOYED, REQUEST)
+OFF = Record(ModelState.UNDEPLOYED, REQUEST, "ds-2", "UNDEPLOY", "SUCCESS")
+NEVER_ON = Record(ModelState.UNDEPLOYED, None, "", "UNDEPLOY", "SUCCESS")
+DEPLOYING = Record(ModelState.DEPLOYING, REQUEST, "ds-3", "DEPLOY", "IN_PROGRESS")
 DEPLOYING_OTHER = replace(DEPLOYING, request=OTHER)
-UNDEPLOYING = Record(State.UNDEPLOYING, REQUEST, "ds-4", "UNDEPLOY", "IN_PROGRESS")
-DEPLOY_FAILED = Record(State.FAILED, REQUEST, "ds-5", "DEPLOY", "FAILED")
-UNDEPLOY_FAILED = Record(State.FAILED, REQUEST, "ds-6", "UNDEPLOY", "FAILED")
-DEPLOY_LOST = Record(State.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS)
-UNDEPLOY_LOST = Record(State.FAILED, REQUEST, "", "UNDEPLOY", UNKNOWN_STATUS)
+UNDEPLOYING = Record(ModelState.UNDEPLOYING, REQUEST, "ds-4", "UNDEPLOY", "IN_PROGRESS")
+DEPLOY_FAILED = Record(ModelState.FAILED, REQUEST, "ds-5", "DEPLOY", "FAILED")
+UNDEPLOY_FAILED = Record(ModelState.FAILED, REQUEST, "ds-6", "UNDEPLOY", "FAILED")
+DEPLOY_LOST = Record(ModelState.FAILED, REQUEST, "", "DEPLOY", UNKNOWN_STATUS)
+UNDEPLOY_LOST = Record(ModelState.FAILED, REQUEST, "", "UNDEPLOY", UNKNOWN_STATUS)
 
 ROWS: list[tuple[str, Record | None, Goal, list[Step]]] = [
     # what                                                  recorded         declared        done
@@ -93,7 +93,7 @@ def _combinations() -> Iterator[tuple[Record | None, Goal]]:
     records = [
         Record(*fields)
         for fields in product(
-            State,
+            ModelState,
             (None, REQUEST, OTHER),
             ("", "ds-1"),
             ("", "DEPLOY", "UNDEPLOY"),
@@ -110,18 +110,20 @@ def settled(record: Record | None, goal: Goal) -> bool:
     if record is None:
         return False
     if goal.request is None:
-        return record.state is State.UNDEPLOYED
-    return record.state is State.DEPLOYED and record.request == goal.request
+        return record.state is ModelState.UNDEPLOYED
+    return record.state is ModelState.DEPLOYED and record.request == goal.request
 
 
 def after(step: Step, record: Record | None, goal: Goal) -> Record:
     """What a job that ends well leaves behind, told apart from the code under test."""
     if step in (Step.DEPLOY, Step.TAKE_OVER):
-        return Record(State.DEPLOYED, goal.request)
+        return Record(ModelState.DEPLOYED, goal.request)
     if step is Step.RESUME:
         assert record is not None
-        return replace(record, state=State.DEPLOYED if record.state is State.DEPLOYING else State.UNDEPLOYED)
-    return Record(State.UNDEPLOYED, record.request if record else None)
+        return replace(
+            record, state=ModelState.DEPLOYED if record.state is ModelState.DEPLOYING else ModelState.UNDEPLOYED
+        )
+    return Record(ModelState.UNDEPLOYED, record.request if record else None)
 
 
 def test_every_combination_ends_where_it_is_declared_to_in_three_steps_at_most() -> None:
@@ -143,7 +145,9 @@ def test_nothing_is_done_exactly_when_the_record_is_what_is_declared_and_no_job_
 def test_a_job_that_can_be_asked_for_comes_before_all_else_and_only_such_a_one_is_resumed() -> None:
     for record, goal in COMBINATIONS:
         under_way = (
-            record is not None and record.state in (State.DEPLOYING, State.UNDEPLOYING) and record.job_id == "ds-1"
+            record is not None
+            and record.state in (ModelState.DEPLOYING, ModelState.UNDEPLOYING)
+            and record.job_id == "ds-1"
         )
         assert (next_step(record, goal) is Step.RESUME) == under_way, (record, goal)
 
@@ -152,8 +156,11 @@ def test_undeploy_first_never_deploys_over_what_may_be_running() -> None:
     for record, goal in COMBINATIONS:
         if record is None or goal.strategy != "undeploy-first" or next_step(record, goal) is not Step.DEPLOY:
             continue
-        off = record.state is State.UNDEPLOYED
-        failed = record.state is not State.DEPLOYED and (record.last_action, record.last_status) == ("DEPLOY", "FAILED")
+        off = record.state is ModelState.UNDEPLOYED
+        failed = record.state is not ModelState.DEPLOYED and (record.last_action, record.last_status) == (
+            "DEPLOY",
+            "FAILED",
+        )
         assert off or failed, (record, goal)
 
 
@@ -174,7 +181,7 @@ def test_taking_over_needs_adopt_and_a_model_that_is_new_or_whose_last_attempt_i
         if next_step(record, goal) is Step.TAKE_OVER:
             assert goal.adopt
             assert record is None or record.last_status == UNKNOWN_STATUS, (record, goal)
-            assert record is None or record.state not in (State.DEPLOYED, State.UNDEPLOYED), (record, goal)
+            assert record is None or record.state not in (ModelState.DEPLOYED, ModelState.UNDEPLOYED), (record, goal)
 
 
 def test_the_duration_of_the_last_job_decides_nothing() -> None:

@@ -11,10 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from pulumi_koreai.api.wire import UNKNOWN, DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters, Unknown
+from pulumi_koreai.api.declared import (
+    UNKNOWN,
+    DeployRequest,
+    HyperParameters,
+    OptimizationInfo,
+    ScalingParameters,
+    Unknown,
+)
 from pulumi_koreai.core.lifecycle import Goal
 from pulumi_koreai.core.spec import (
-    Fault,
+    DeclarationFault,
     FileSpec,
     ModelSpec,
     ProgramSpec,
@@ -537,7 +544,7 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 
 def test_a_fault_without_a_path_is_its_text() -> None:
-    assert (str(Fault("", "text")), str(Fault("a.b", "text"))) == ("text", "a.b: text")
+    assert (str(DeclarationFault("", "text")), str(DeclarationFault("a.b", "text"))) == ("text", "a.b: text")
 
 
 # Between the fields

@@ -18,10 +18,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_koreai.emulator import KINDS, Emulator, Fault, Options, Script
+from pulumi_koreai.emulator import KINDS, Emulator, Options, Script, ScriptedFault
 from pulumi_koreai.emulator.__main__ import main
 from pulumi_koreai.emulator.faults import PASSING, REFUSALS, Answer, Faults, When, chance, fault_in, script_in, storm
-from pulumi_koreai.emulator.inputs import Mistaken
+from pulumi_koreai.emulator.inputs import InvalidInput
 from pulumi_koreai.emulator.platform import NEVER_SECONDS, Shape
 from pulumi_koreai.emulator.routes import Operation
 
@@ -57,7 +57,7 @@ def job_of(answer: requests.Response) -> str:
 
 
 @contextmanager
-def emulator_with(*faults: Fault, options: Options = QUICK, seed: int | None = None) -> Iterator[Emulator]:
+def emulator_with(*faults: ScriptedFault, options: Options = QUICK, seed: int | None = None) -> Iterator[Emulator]:
     with Emulator(options) as emulator:
         emulator.use(*faults, seed=seed)
         yield emulator
@@ -73,7 +73,7 @@ def kinds(of: type[Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_each_kind_strikes_once_where_it_is_told_to_and_is_told_in_the_record(name: str) -> None:
-    fault = Fault.named(name, "deploy", model="cm-a", skip=1, times=1)
+    fault = ScriptedFault.named(name, "deploy", model="cm-a", skip=1, times=1)
     with emulator_with(fault, options=Options(job_seconds=0, requests_per_minute=None)) as emulator:
         for model_id in ("cm-a", "cm-b"):
             assert deploy(emulator.url, model_id).status_code == 200
@@ -108,7 +108,7 @@ def wait_until_it_listens(url: str) -> None:
 def test_a_false_answer_is_what_its_name_says(name: str) -> None:
     kind = KINDS[name]
     assert isinstance(kind, Answer)
-    with emulator_with(Fault.named(name)) as emulator:
+    with emulator_with(ScriptedFault.named(name)) as emulator:
         answer = deploy(emulator.url)
         assert [job.action for job in emulator.jobs()] == (["DEPLOY"] if name.endswith("-taken") else [])
         assert [entry.status for entry in emulator.requests()] == [answer.status_code]
@@ -130,7 +130,7 @@ def test_a_false_answer_is_what_its_name_says(name: str) -> None:
 
 
 def test_a_retry_after_comes_in_seconds_and_as_a_date() -> None:
-    faults = [Fault.named("429-seconds", times=1), Fault.named("429-date", times=1)]
+    faults = [ScriptedFault.named("429-seconds", times=1), ScriptedFault.named("429-date", times=1)]
     with emulator_with(*faults) as emulator:
         seconds, date = (deploy(emulator.url) for _ in range(2))
     assert seconds.headers["Retry-After"] == "1"
@@ -140,7 +140,7 @@ def test_a_retry_after_comes_in_seconds_and_as_a_date() -> None:
 
 @pytest.mark.parametrize("name, hours", [("clock-ahead", 1), ("clock-behind", -1)])
 def test_a_clock_that_has_jumped_stays_so_until_the_reset(name: str, hours: int) -> None:
-    faults = [Fault.named(name, skip=1, times=1), Fault.named("429-date", skip=1)]
+    faults = [ScriptedFault.named(name, skip=1, times=1), ScriptedFault.named("429-date", skip=1)]
 
     def off(answer: requests.Response, header: str = "Date") -> int:
         return round((parsedate_to_datetime(answer.headers[header]).timestamp() - time.time()) / 3600)
@@ -157,7 +157,7 @@ def test_a_clock_that_has_jumped_stays_so_until_the_reset(name: str, hours: int)
 
 @pytest.mark.parametrize("name, taken", [("reset", False), ("reset-taken", True)])
 def test_a_reset_is_one_and_comes_before_or_after_the_platform_took_the_request(name: str, taken: bool) -> None:
-    with emulator_with(Fault.named(name)) as emulator:
+    with emulator_with(ScriptedFault.named(name)) as emulator:
         with pytest.raises(requests.ConnectionError, match="reset by peer"):
             deploy(emulator.url)
         assert [job.action for job in emulator.jobs()] == (["DEPLOY"] if taken else [])
@@ -165,7 +165,7 @@ def test_a_reset_is_one_and_comes_before_or_after_the_platform_took_the_request(
 
 
 def test_a_cut_answer_has_its_head_and_the_first_half_of_its_body() -> None:
-    with emulator_with(Fault.named("cut")) as emulator:
+    with emulator_with(ScriptedFault.named("cut")) as emulator:
         host, port = emulator.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"POST /api/public/models/cm-a/export HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\n\r\n")
@@ -182,8 +182,8 @@ def test_a_cut_answer_has_its_head_and_the_first_half_of_its_body() -> None:
 
 
 def test_a_slow_answer_is_the_true_one_but_trickles_or_begins_late() -> None:
-    slow = Fault.model_validate({"then": {"kind": "slow", "bodySeconds": 0.5}, "when": {"times": 1}})
-    late = Fault.model_validate({"then": {"kind": "slow", "waitSeconds": 0.5}})
+    slow = ScriptedFault.model_validate({"then": {"kind": "slow", "bodySeconds": 0.5}, "when": {"times": 1}})
+    late = ScriptedFault.model_validate({"then": {"kind": "slow", "waitSeconds": 0.5}})
     with emulator_with(slow, late) as emulator:
         for head_is_late in (False, True):
             began = time.monotonic()
@@ -198,7 +198,7 @@ def test_a_slow_answer_is_the_true_one_but_trickles_or_begins_late() -> None:
 
 
 def test_an_emulator_that_is_away_refuses_connections_and_comes_back_with_its_state() -> None:
-    away = Fault.model_validate({"then": {"kind": "away", "seconds": 1}, "operation": "deploy"})
+    away = ScriptedFault.model_validate({"then": {"kind": "away", "seconds": 1}, "operation": "deploy"})
     with emulator_with(away) as emulator, requests.Session() as kept_alive:
         assert kept_alive.get(emulator.url, timeout=10).status_code == 200
         job_id = job_of(deploy(emulator.url))
@@ -219,13 +219,13 @@ def test_an_emulator_that_is_away_refuses_connections_and_comes_back_with_its_st
 
 
 def test_an_emulator_can_end_while_it_is_away() -> None:
-    with emulator_with(Fault.named("away")) as emulator:
+    with emulator_with(ScriptedFault.named("away")) as emulator:
         deploy(emulator.url)
     assert emulator.failures == []
 
 
 def test_a_port_that_is_taken_meanwhile_fails_the_test(capfd: pytest.CaptureFixture[str]) -> None:
-    away = Fault.model_validate({"then": {"kind": "away", "seconds": 1}})
+    away = ScriptedFault.model_validate({"then": {"kind": "away", "seconds": 1}})
 
     def all_of_it() -> None:
         with emulator_with(away) as emulator, socket.socket() as other:
@@ -253,14 +253,14 @@ def test_a_port_that_is_taken_meanwhile_fails_the_test(capfd: pytest.CaptureFixt
 
 
 def test_a_job_that_is_not_found_for_two_looks() -> None:
-    with emulator_with(Fault.named("job-not-found-looks", times=1)) as emulator:
+    with emulator_with(ScriptedFault.named("job-not-found-looks", times=1)) as emulator:
         odd, usual = (job_of(deploy(emulator.url, model_id)) for model_id in ("cm-a", "cm-b"))
         assert [look(emulator.url, odd).status_code for _ in range(4)] == [404, 404, 200, 200]
         assert look(emulator.url, usual).status_code == 200
 
 
 def test_a_job_that_is_not_found_while_it_is_young() -> None:
-    young = Fault.model_validate({"then": {"kind": "job", "notFoundSeconds": 1}})
+    young = ScriptedFault.model_validate({"then": {"kind": "job", "notFoundSeconds": 1}})
     with emulator_with(young) as emulator:
         job_id = job_of(deploy(emulator.url))
         assert look(emulator.url, job_id).status_code == 404
@@ -269,7 +269,7 @@ def test_a_job_that_is_not_found_while_it_is_young() -> None:
 
 
 def test_a_job_that_never_ends_keeps_its_model_busy() -> None:
-    with emulator_with(Fault.named("job-never-ends", "deploy")) as emulator:
+    with emulator_with(ScriptedFault.named("job-never-ends", "deploy")) as emulator:
         answer = deploy(emulator.url)
         assert (answer.json()["status"], look(emulator.url, job_of(answer)).json()["status"]) == ("IN_PROGRESS",) * 2
         assert undeploy(emulator.url).status_code == 409
@@ -278,7 +278,7 @@ def test_a_job_that_never_ends_keeps_its_model_busy() -> None:
 
 
 def test_a_percentage_that_goes_backwards_until_the_job_has_succeeded() -> None:
-    backwards = Fault.named("job-backwards")
+    backwards = ScriptedFault.named("job-backwards")
     with emulator_with(backwards, options=Options(job_seconds=0.5, requests_per_minute=None)) as emulator:
         job_id = job_of(deploy(emulator.url))
         seen = []
@@ -290,7 +290,7 @@ def test_a_percentage_that_goes_backwards_until_the_job_has_succeeded() -> None:
 
 
 def test_a_job_that_ends_in_a_status_nobody_knows_has_deployed_nothing() -> None:
-    odd = Fault.named("job-ends-unheard-of")
+    odd = ScriptedFault.named("job-ends-unheard-of")
     with emulator_with(odd, options=Options(job_seconds=0.2, requests_per_minute=None)) as emulator:
         begun = deploy(emulator.url)
         assert begun.json()["status"] == "IN_PROGRESS"
@@ -301,7 +301,7 @@ def test_a_job_that_ends_in_a_status_nobody_knows_has_deployed_nothing() -> None
 
 @pytest.mark.parametrize("shape", get_args(Shape))
 def test_a_reason_is_told_in_its_shape(shape: str) -> None:
-    with emulator_with(Fault.named(f"job-fails-{shape}")) as emulator:
+    with emulator_with(ScriptedFault.named(f"job-fails-{shape}")) as emulator:
         begun = deploy(emulator.url).json()
         assert begun == {**look(emulator.url, begun["dockStatusId"]).json(), "status": "FAILED"}
     usual = {"dockStatusId", "modelId", "jobType", "action", "status", "percentageComplete"}
@@ -314,14 +314,14 @@ def test_a_reason_is_told_in_its_shape(shape: str) -> None:
 
 
 def test_an_oddity_of_a_request_that_is_refused_is_not_that_of_a_later_job() -> None:
-    with emulator_with(Fault.named("job-fails-message", "undeploy")) as emulator:
+    with emulator_with(ScriptedFault.named("job-fails-message", "undeploy")) as emulator:
         assert undeploy(emulator.url).status_code == 400
         assert undeploy(emulator.url, "cm-unknown").status_code == 404
         assert deploy(emulator.url).json()["status"] == "SUCCESS"
 
 
 def test_an_odd_job_is_begun_by_a_request_and_not_by_a_look() -> None:
-    with emulator_with(Fault.named("job-fails-message", "dock-status")) as emulator:
+    with emulator_with(ScriptedFault.named("job-fails-message", "dock-status")) as emulator:
         job_id = job_of(deploy(emulator.url))
         assert [look(emulator.url, job_id).json()["status"], deploy(emulator.url).json()["status"]] == ["SUCCESS"] * 2
 
@@ -330,7 +330,7 @@ def test_an_odd_job_is_begun_by_a_request_and_not_by_a_look() -> None:
 
 
 def test_somebody_else_has_undeployed_the_model_meanwhile() -> None:
-    with emulator_with(Fault.named("someone-undeployed", "dock-status", "undeploy", times=1)) as emulator:
+    with emulator_with(ScriptedFault.named("someone-undeployed", "dock-status", "undeploy", times=1)) as emulator:
         job_id = job_of(deploy(emulator.url))
         assert look(emulator.url, job_id).json()["status"] == "SUCCESS"
         assert emulator.model("cm-a").deployment is None
@@ -338,14 +338,16 @@ def test_somebody_else_has_undeployed_the_model_meanwhile() -> None:
 
 
 def test_somebody_else_has_deployed_the_model_meanwhile() -> None:
-    with emulator_with(Fault.named("someone-deployed", "undeploy")) as emulator:
+    with emulator_with(ScriptedFault.named("someone-deployed", "undeploy")) as emulator:
         assert undeploy(emulator.url).json()["status"] == "SUCCESS"
         assert [past.name for past in emulator.model("cm-a").history] == ["someone-else"]
 
 
 @pytest.mark.parametrize("does, action", [("deploys", "DEPLOY"), ("undeploys", "UNDEPLOY")])
 def test_a_job_of_somebody_else_is_running_and_then_it_is_not(does: str, action: str) -> None:
-    fault = Fault.model_validate({"then": {"kind": "someone", "does": does, "seconds": 0.3}, "when": {"times": 1}})
+    fault = ScriptedFault.model_validate(
+        {"then": {"kind": "someone", "does": does, "seconds": 0.3}, "when": {"times": 1}}
+    )
     with emulator_with(fault) as emulator:
         emulator.set_model("cm-a", state="Deployed")
         answer = deploy(emulator.url)
@@ -357,7 +359,7 @@ def test_a_job_of_somebody_else_is_running_and_then_it_is_not(does: str, action:
 
 @pytest.mark.parametrize("name", ["someone-deploys", "someone-undeploys", "someone-deployed"])
 def test_what_the_platform_refuses_somebody_else_does_not_happen_either(name: str) -> None:
-    with emulator_with(Fault.named(name), options=Options(models=frozenset({"cm-x"}))) as emulator:
+    with emulator_with(ScriptedFault.named(name), options=Options(models=frozenset({"cm-x"}))) as emulator:
         assert undeploy(emulator.url).status_code == 404
         assert look(emulator.url, "ds-none").status_code == 404
         emulator.set_model("cm-x", state="Never Deployed")
@@ -367,7 +369,7 @@ def test_what_the_platform_refuses_somebody_else_does_not_happen_either(name: st
 # Which request a fault strikes
 
 
-def struck(fault: Fault, times: int, seed: int = 0) -> list[int]:
+def struck(fault: ScriptedFault, times: int, seed: int = 0) -> list[int]:
     """The requests, counted from 1, that a fault strikes."""
     faults = Faults(Script(faults=[fault], seed=seed))
     return [number for number in range(1, times + 1) if faults.strike("deploy", "cm-a")]
@@ -386,13 +388,13 @@ def struck(fault: Fault, times: int, seed: int = 0) -> list[int]:
     ],
 )
 def test_which_requests_a_fault_strikes(when: dict[str, Any], numbers: list[int]) -> None:
-    assert struck(Fault.named("cut", **when), 9) == numbers
+    assert struck(ScriptedFault.named("cut", **when), 9) == numbers
 
 
 @settings(max_examples=20)
 @given(seed=st.integers(), probability=st.floats(0.2, 0.8))
 def test_chance_keeps_to_its_probability_and_a_seed_gives_the_same_again(seed: int, probability: float) -> None:
-    fault = Fault.named("cut", chance=probability)
+    fault = ScriptedFault.named("cut", chance=probability)
     numbers = struck(fault, 1000, seed)
     assert abs(len(numbers) / 1000 - probability) < 0.1
     assert struck(fault, 1000, seed) == numbers
@@ -427,7 +429,7 @@ def test_in_a_storm_what_strikes_a_model_does_not_depend_on_the_others(
 
 
 def test_a_fault_counts_what_comes_as_far_as_itself() -> None:
-    first, second = Fault.named("cut", skip=1, times=1), Fault.named("reset", times=2)
+    first, second = ScriptedFault.named("cut", skip=1, times=1), ScriptedFault.named("reset", times=2)
     faults = Faults(Script(faults=[first, second]))
     effects = [faults.strike("deploy", "cm-a") for _ in range(4)]
     assert [effect and effect.name for effect in effects] == ["reset", "cut", "reset", None]
@@ -435,20 +437,20 @@ def test_a_fault_counts_what_comes_as_far_as_itself() -> None:
 
 
 def test_looks_at_a_deploy_s_job_are_counted_apart_from_those_at_an_undeploy_s() -> None:
-    with emulator_with(Fault.named("404-html", "dock-status", times=1, each=True)) as emulator:
+    with emulator_with(ScriptedFault.named("404-html", "dock-status", times=1, each=True)) as emulator:
         jobs = [job_of(deploy(emulator.url)), job_of(undeploy(emulator.url)), job_of(deploy(emulator.url, "cm-b"))]
         assert [[look(emulator.url, job).status_code for _ in range(2)] for job in jobs] == [[404, 200]] * 3
 
 
 def test_one_of_several_effects_is_taken_by_chance() -> None:
-    fault = Fault.model_validate({"then": ["cut", "reset", {"kind": "reset", "name": "mine"}]})
+    fault = ScriptedFault.model_validate({"then": ["cut", "reset", {"kind": "reset", "name": "mine"}]})
     faults = Faults(Script(faults=[fault], seed=3))
     assert {effect.name for _ in range(50) if (effect := faults.strike("deploy", "cm-a"))} == {"cut", "reset", "mine"}
 
 
 def test_the_seed_is_drawn_where_none_is_given_and_matters_only_to_chance() -> None:
     assert len({Faults(Script()).seed for _ in range(10)}) > 5
-    assert not Faults(Script(faults=[Fault.named("cut")])).by_chance
+    assert not Faults(Script(faults=[ScriptedFault.named("cut")])).by_chance
     assert all(Faults(Script(faults=[fault])).by_chance for fault in (chance(0.5), *storm()))
 
 
@@ -513,7 +515,7 @@ def test_a_script_that_is_none_is_one_clear_message(
 ) -> None:
     path = tmp_path / "faults.yaml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(Mistaken) as caught:
+    with pytest.raises(InvalidInput) as caught:
         script_in(path)
     assert said in str(caught.value)
     with pytest.raises(SystemExit) as ended:
@@ -524,10 +526,12 @@ def test_a_script_that_is_none_is_one_clear_message(
 
 
 def test_a_fault_is_a_name_or_yaml() -> None:
-    assert fault_in("429") == Fault.named("429")
-    assert fault_in("{then: cut, operation: [deploy], when: {times: 1}}") == Fault.named("cut", "deploy", times=1)
+    assert fault_in("429") == ScriptedFault.named("429")
+    assert fault_in("{then: cut, operation: [deploy], when: {times: 1}}") == ScriptedFault.named(
+        "cut", "deploy", times=1
+    )
     for text in ("{", "[1]", "nonsense", ""):
-        with pytest.raises(Mistaken):
+        with pytest.raises(InvalidInput):
             fault_in(text)
 
 
@@ -545,7 +549,7 @@ def test_the_help_and_the_docs_name_every_kind(capsys: pytest.CaptureFixture[str
 
 
 def test_faults_are_put_in_force_over_http_and_end() -> None:
-    with Emulator(Options(job_seconds=0, faults=Script(faults=[Fault.named("401", "export")]))) as emulator:
+    with Emulator(Options(job_seconds=0, faults=Script(faults=[ScriptedFault.named("401", "export")]))) as emulator:
 
         def control(method: str, body: object = None, expected: int = 200) -> Any:
             answer = requests.request(method, f"{emulator.url}/emulator/faults", json=body, timeout=10)

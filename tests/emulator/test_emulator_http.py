@@ -12,7 +12,7 @@ import pytest
 import requests
 from aiohttp import web
 
-from pulumi_koreai.api.wire import DockJob
+from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.emulator import Emulator, Fail, Options
 from pulumi_koreai.emulator.platform import Action, Refusal, Status, random_ids
 from pulumi_koreai.emulator.server import SPELLINGS, Hook, Take

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pulumi_koreai.emulator.console import Console
 from pulumi_koreai.emulator.deploy_body import DEPLOY_BODY, Json, Rule, Rules, faults
-from pulumi_koreai.emulator.platform import Fail, Job, Platform, Refusal, Settings, random_ids
+from pulumi_koreai.emulator.platform import EmulatedJob, EmulatedPlatform, EmulatorSettings, Fail, Refusal, random_ids
 
 SAMPLES = Path(__file__).parent / "samples"
 BODY: dict[str, Json] = json.loads((SAMPLES / "deploy-request.json").read_text("utf-8"))
@@ -28,14 +28,14 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["field"])
 class Simulation:
     """A platform with a clock that is moved by hand."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: EmulatorSettings | None = None) -> None:
         self.now = 1000.0
-        self.platform = Platform(settings or Settings(), lambda: self.now, random_ids(1))
+        self.platform = EmulatedPlatform(settings or EmulatorSettings(), lambda: self.now, random_ids(1))
 
-    def deploy(self, model_id: str = "cm-a", account: str = "account") -> Job:
+    def deploy(self, model_id: str = "cm-a", account: str = "account") -> EmulatedJob:
         return self.platform.deploy(account, model_id, "openSource", copy.deepcopy(BODY))
 
-    def undeploy(self, model_id: str = "cm-a") -> Job:
+    def undeploy(self, model_id: str = "cm-a") -> EmulatedJob:
         return self.platform.undeploy("account", model_id)
 
     def state(self, model_id: str = "cm-a") -> tuple[str, str | None]:
@@ -166,7 +166,7 @@ def test_a_field_nobody_knows_and_a_group_that_is_none_are_named() -> None:
 
 
 def test_a_deploy_runs_for_its_time_and_says_how_far_it_is() -> None:
-    sim = Simulation(Settings(job_seconds=10))
+    sim = Simulation(EmulatorSettings(job_seconds=10))
     job = sim.deploy()
     seen = []
     for _ in range(5):
@@ -210,13 +210,13 @@ def test_an_undeploy_cuts_off_when_its_job_succeeds() -> None:
 
 
 def test_a_job_may_be_done_in_its_first_answer() -> None:
-    sim = Simulation(Settings(job_seconds=0, undeploy_seconds=0))
+    sim = Simulation(EmulatorSettings(job_seconds=0, undeploy_seconds=0))
     assert (sim.deploy().status, sim.state()[0]) == ("SUCCESS", "Deployed")
     assert (sim.undeploy().status, sim.state()[0]) == ("SUCCESS", "Ready to Deploy")
 
 
 def test_a_deploy_that_fails_leaves_the_model_failed_and_the_old_deployment_serving() -> None:
-    sim = Simulation(Settings(failures={"cm-a": "no GPU left"}))
+    sim = Simulation(EmulatorSettings(failures={"cm-a": "no GPU left"}))
     for _ in range(2):
         job = sim.deploy()
         sim.now += 5
@@ -232,7 +232,7 @@ def test_a_deploy_that_fails_leaves_the_model_failed_and_the_old_deployment_serv
 
 
 def test_a_failure_can_be_for_once_and_for_the_undeploy() -> None:
-    sim = Simulation(Settings(job_seconds=0, undeploy_seconds=0))
+    sim = Simulation(EmulatorSettings(job_seconds=0, undeploy_seconds=0))
     sim.platform.set_model("cm-a", fail=Fail(deploy="flaky", undeploy="stuck", once=True))
     assert [sim.deploy().status, sim.deploy().status] == ["FAILED", "SUCCESS"]
     assert (sim.undeploy().status, sim.state()) == ("FAILED", ("Deployed", "support-bot"))
@@ -257,7 +257,7 @@ def test_what_is_not_deployed_is_not_undeployed() -> None:
 
 
 def test_the_first_deployment_is_made_in_the_console() -> None:
-    sim = Simulation(Settings(job_seconds=0))
+    sim = Simulation(EmulatorSettings(job_seconds=0))
     sim.platform.set_model("cm-a", state="Never Deployed")
     refused = refusal(sim.deploy)
     assert refused.status == 400
@@ -272,7 +272,7 @@ def test_which_models_exist() -> None:
     sim.platform.set_model("cm-unknown-1", job_seconds=0)
     assert sim.deploy("cm-unknown-1").status == "SUCCESS"
 
-    only = Simulation(Settings(models=frozenset({"x"})))
+    only = Simulation(EmulatorSettings(models=frozenset({"x"})))
     assert refusal(only.deploy, "cm-a").messages == ("Model cm-a not found",)
     assert [model.id for model in only.platform.models()] == ["x"]
 
@@ -301,7 +301,7 @@ def test_an_unknown_job_is_not_found() -> None:
 
 
 def test_a_reset_forgets_everything_and_gives_new_ids() -> None:
-    sim = Simulation(Settings(requests_per_minute=1))
+    sim = Simulation(EmulatorSettings(requests_per_minute=1))
     job = sim.deploy()
     sim.platform.reset()
     assert (sim.platform.models(), sim.platform.jobs()) == ([], [])
@@ -355,7 +355,7 @@ def test_the_published_limit_of_an_hour() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 20, 59, 60, 61, 600, 3600]), max_size=120))
 def test_a_request_is_refused_exactly_when_a_window_is_full(pauses: list[int]) -> None:
-    sim = Simulation(Settings(requests_per_minute=2))
+    sim = Simulation(EmulatorSettings(requests_per_minute=2))
     job = sim.deploy()
     times: list[float] = []
     for pause in pauses:
@@ -367,7 +367,7 @@ def test_a_request_is_refused_exactly_when_a_window_is_full(pauses: list[int]) -
 
 
 def test_no_limits() -> None:
-    sim = Simulation(Settings(requests_per_minute=None))
+    sim = Simulation(EmulatorSettings(requests_per_minute=None))
     assert all(accepted(sim, sim.deploy, "cm-unknown") for _ in range(5000))
 
 
@@ -381,8 +381,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sim = Simulation(Settings(requests_per_minute=None))
-        self.twin = Simulation(Settings(requests_per_minute=None))
+        self.sim = Simulation(EmulatorSettings(requests_per_minute=None))
+        self.twin = Simulation(EmulatorSettings(requests_per_minute=None))
         self.last: dict[str, tuple[str, int]] = {}
 
     def both(self, name: str, *args: Any, **changes: Any) -> None:
@@ -457,7 +457,7 @@ TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=40, deadli
 def test_no_time_passes_within_a_change() -> None:
     """Else a job might end between what somebody else does at a request and the request's answer."""
     ticks = itertools.count()
-    console = Console(Settings(job_seconds=30.0), lambda: float(next(ticks)), random_ids(5))
+    console = Console(EmulatorSettings(job_seconds=30.0), lambda: float(next(ticks)), random_ids(5))
     with console.changing() as platform:
         job = platform.deploy("account", "cm-1", "openSource", copy.deepcopy(BODY))
         with console.changing():

@@ -6,7 +6,7 @@ import time
 import pytest
 
 import pulumi_koreai.host
-from pulumi_koreai.host import Call, Cancelled, DetailedDiff, Kind, PartialFailure, current_call
+from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 
 
 def test_outside_a_host_a_call_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,8 +44,8 @@ def test_a_lone_text_is_one_reason() -> None:
 
 
 def test_a_detailed_diff_takes_kinds_by_name_and_refuses_others() -> None:
-    diff = DetailedDiff(None, ["a"], detailed={"a.b": "update-replace", "c": Kind.ADD})
-    assert diff.detailed == {"a.b": Kind.UPDATE_REPLACE, "c": Kind.ADD}
+    diff = DetailedDiff(None, ["a"], detailed={"a.b": "update-replace", "c": DiffKind.ADD})
+    assert diff.detailed == {"a.b": DiffKind.UPDATE_REPLACE, "c": DiffKind.ADD}
     assert (diff.changes, diff.replaces, diff.stables, diff.delete_before_replace) == (None, ["a"], None, None)
     with pytest.raises(ValueError, match="changed"):
         DetailedDiff(detailed={"a": "changed"})

@@ -172,8 +172,8 @@ sys.modules["pulumi_koreai"] = package
 from pulumi_koreai.host import Call, Cancelled, PartialFailure, current_call
 assert not current_call().hosted
 print(sorted({{"grpc", "pulumi", "google.protobuf", "dill"}} & set(sys.modules)))
-from pulumi_koreai.host import DetailedDiff, Kind
-assert DetailedDiff(detailed={{"a": Kind.ADD}}).detailed == {{"a": "add"}}
+from pulumi_koreai.host import DetailedDiff, DiffKind
+assert DetailedDiff(detailed={{"a": DiffKind.ADD}}).detailed == {{"a": "add"}}
 """
         done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
         assert done.stdout == "[]\n"

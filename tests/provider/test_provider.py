@@ -31,7 +31,7 @@ from pulumi_koreai.api.errors import (
 from pulumi_koreai.api.settings import API_KEY_ENV, HOST_ENV
 from pulumi_koreai.core.spec import ProgramSpec
 from pulumi_koreai.core.state import RESULTS
-from pulumi_koreai.host import Call, Cancelled, DetailedDiff, Kind, PartialFailure
+from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.core.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, rate_limited, takes
@@ -266,37 +266,41 @@ def test_a_diff_names_exactly_what_differs(old: dict[str, Any], new: dict[str, A
         assert set(answer.detailed) == different
         for path, kind in answer.detailed.items():
             key = path.partition(".")[2]
-            assert kind is (Kind.ADD if key not in old else Kind.DELETE if key not in new else Kind.UPDATE)
+            assert kind is (DiffKind.ADD if key not in old else DiffKind.DELETE if key not in new else DiffKind.UPDATE)
 
 
 @pytest.mark.parametrize(
     "olds, news, detailed",
     [
-        (RUNNING, BIGGER, {"device_type": Kind.UPDATE}),
-        (RUNNING, {"scaling_parameters": {"min_replicas": 2}}, {"scaling_parameters": Kind.ADD}),
-        ({**RUNNING, "scaling_parameters": {"min_replicas": 2}}, {}, {"scaling_parameters": Kind.DELETE}),
+        (RUNNING, BIGGER, {"device_type": DiffKind.UPDATE}),
+        (RUNNING, {"scaling_parameters": {"min_replicas": 2}}, {"scaling_parameters": DiffKind.ADD}),
+        ({**RUNNING, "scaling_parameters": {"min_replicas": 2}}, {}, {"scaling_parameters": DiffKind.DELETE}),
         (
             {**RUNNING, "scaling_parameters": {"min_replicas": 2, "max_replicas": 3}},
             {"scaling_parameters": {"max_replicas": 4, "max_batch_size": 1}},
             {
-                "scaling_parameters.min_replicas": Kind.DELETE,
-                "scaling_parameters.max_replicas": Kind.UPDATE,
-                "scaling_parameters.max_batch_size": Kind.ADD,
+                "scaling_parameters.min_replicas": DiffKind.DELETE,
+                "scaling_parameters.max_replicas": DiffKind.UPDATE,
+                "scaling_parameters.max_batch_size": DiffKind.ADD,
             },
         ),
-        (RUNNING, {"deployed": False}, {"deployed": Kind.UPDATE}),
-        (OFF, {"deployed": True}, {"deployed": Kind.UPDATE}),
-        (RUNNING, {"update_strategy": "redeploy"}, {"update_strategy": Kind.UPDATE}),
-        (RUNNING, {"adopt": True}, {"adopt": Kind.UPDATE}),
-        (RUNNING, {"custom_timeouts": {"create": "45m"}}, {"custom_timeouts": Kind.ADD}),
-        (RUNNING, {"hyper_parameters": UNKNOWN}, {"hyper_parameters": Kind.UPDATE}),
-        (RUNNING, {"deployed": UNKNOWN}, {"deployed": Kind.UPDATE}),
-        (RUNNING, {"model_id": "cm-2", **BIGGER}, {"model_id": Kind.UPDATE_REPLACE, "device_type": Kind.UPDATE}),
-        (RUNNING, {"model_id": UNKNOWN}, {"model_id": Kind.UPDATE_REPLACE}),
+        (RUNNING, {"deployed": False}, {"deployed": DiffKind.UPDATE}),
+        (OFF, {"deployed": True}, {"deployed": DiffKind.UPDATE}),
+        (RUNNING, {"update_strategy": "redeploy"}, {"update_strategy": DiffKind.UPDATE}),
+        (RUNNING, {"adopt": True}, {"adopt": DiffKind.UPDATE}),
+        (RUNNING, {"custom_timeouts": {"create": "45m"}}, {"custom_timeouts": DiffKind.ADD}),
+        (RUNNING, {"hyper_parameters": UNKNOWN}, {"hyper_parameters": DiffKind.UPDATE}),
+        (RUNNING, {"deployed": UNKNOWN}, {"deployed": DiffKind.UPDATE}),
+        (
+            RUNNING,
+            {"model_id": "cm-2", **BIGGER},
+            {"model_id": DiffKind.UPDATE_REPLACE, "device_type": DiffKind.UPDATE},
+        ),
+        (RUNNING, {"model_id": UNKNOWN}, {"model_id": DiffKind.UPDATE_REPLACE}),
     ],
 )
 def test_a_difference_in_inputs_is_named_and_left_to_the_engine_under_the_stock_host(
-    stage: Stage, olds: dict[str, Any], news: dict[str, Any], detailed: dict[str, Kind]
+    stage: Stage, olds: dict[str, Any], news: dict[str, Any], detailed: dict[str, DiffKind]
 ) -> None:
     answer = diff(olds, {**INPUTS, **news})
     assert isinstance(answer, DetailedDiff)
@@ -324,7 +328,7 @@ def test_what_is_not_as_declared_is_a_change_though_no_input_differs_and_says_wh
 ) -> None:
     answer = diff(olds, INPUTS)
     assert answer.changes is True
-    assert answer.detailed == {"state": Kind.UPDATE}
+    assert answer.detailed == {"state": DiffKind.UPDATE}
     assert answer.input_diff is False
     assert why in stage.call.notes[0]
 
@@ -338,7 +342,7 @@ def test_an_undeployed_state_of_what_is_declared_deployed_is_a_change(stage: Sta
 def test_a_difference_beside_unfinished_work_is_a_change_under_both_hosts(stage: Stage) -> None:
     answer = diff(FAILED, {**INPUTS, **BIGGER})
     assert answer.changes is True
-    assert answer.detailed == {"device_type": Kind.UPDATE}
+    assert answer.detailed == {"device_type": DiffKind.UPDATE}
     assert answer.input_diff is True
 
 
@@ -386,9 +390,9 @@ def test_a_setting_of_this_side_alone_announces_nothing(stage: Stage, news: dict
 
 
 def test_a_state_of_another_version_with_other_rules_is_a_change_and_no_crash(stage: Stage) -> None:
-    assert diff({**RUNNING, "device_type": "p3.2xlarge"}, INPUTS).detailed == {"device_type": Kind.UPDATE}
+    assert diff({**RUNNING, "device_type": "p3.2xlarge"}, INPUTS).detailed == {"device_type": DiffKind.UPDATE}
     short = {key: value for key, value in RUNNING.items() if key != "hyper_parameters"}
-    assert diff(short, INPUTS).detailed == {"hyper_parameters": Kind.ADD}
+    assert diff(short, INPUTS).detailed == {"hyper_parameters": DiffKind.ADD}
 
 
 # create

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_koreai.api.wire import DeployRequest
+from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core import state as state_of
-from pulumi_koreai.core.lifecycle import Record, State
+from pulumi_koreai.core.lifecycle import ModelState, Record
 from pulumi_koreai.core.spec import ProgramSpec, check, python_spelling
-from pulumi_koreai.report.changes import Kind
+from pulumi_koreai.report.changes import ChangeKind
 from pulumi_koreai.report.engine_json import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read
 from pulumi_koreai.report.preview import MARKS, Preview
 from pulumi_koreai.report.warnings import EIGHT_GPUS, is_production
@@ -38,11 +38,15 @@ def inputs(**more: object) -> dict[str, object]:
 
 
 def outputs(
-    state: State = State.DEPLOYED, status: str = "SUCCESS", job: str = "ds-1", *, of: Mapping[str, object] = {}
+    state: ModelState = ModelState.DEPLOYED,
+    status: str = "SUCCESS",
+    job: str = "ds-1",
+    *,
+    of: Mapping[str, object] = {},
 ) -> dict[str, object]:
     """What a stack remembers of a model; `of` is declared of it besides."""
     spec = ProgramSpec.model_validate(inputs(**of))
-    action = "UNDEPLOY" if state in (State.UNDEPLOYED, State.UNDEPLOYING) else "DEPLOY"
+    action = "UNDEPLOY" if state in (ModelState.UNDEPLOYED, ModelState.UNDEPLOYING) else "DEPLOY"
     return state_of.outputs(spec, Record(state, spec.parameters(), job, action, status, SECONDS))
 
 
@@ -58,7 +62,7 @@ def step(
     op = op or ("create" if old is None else "delete" if new is None else "update")
     given: dict[str, Any] = {"op": op, "urn": f"urn:pulumi:{stack}::project::{MODEL_TYPE}::{name}", **more}
     if old is not None:
-        declared = {key: value for key, value in old.items() if key not in state_of.results(Record(State.FAILED))}
+        declared = {key: value for key, value in old.items() if key not in state_of.results(Record(ModelState.FAILED))}
         given["oldState"] = {"type": MODEL_TYPE, "inputs": declared, "outputs": dict(old)}
     if new is not None:
         given["newState"] = {"type": MODEL_TYPE, "inputs": dict(new)}
@@ -71,7 +75,7 @@ def preview(*steps: Mapping[str, object]) -> Preview:
     return Preview.of(told)
 
 
-def only(*steps: Mapping[str, object]) -> tuple[Kind | None, bool, str]:
+def only(*steps: Mapping[str, object]) -> tuple[ChangeKind | None, bool, str]:
     """What happens to the one model, whether its callers are cut off, and the words for it."""
     (change,) = preview(*steps).changes
     return change.kind, change.cuts_off, " ".join(change.words)
@@ -84,51 +88,56 @@ NEW_ID = inputs(model_id="cm-2")
 
 ROWS = [
     # new
-    (None, inputs(), Kind.DEPLOYED, False),
-    (None, inputs(adopt=True), Kind.TAKEN_OVER, False),
-    (None, inputs(deployed=False), Kind.UNDEPLOYED, True),
+    (None, inputs(), ChangeKind.DEPLOYED, False),
+    (None, inputs(adopt=True), ChangeKind.TAKEN_OVER, False),
+    (None, inputs(deployed=False), ChangeKind.UNDEPLOYED, True),
     # gone
-    (outputs(), None, Kind.UNDEPLOYED, True),
-    (outputs(State.FAILED, "FAILED"), None, Kind.UNDEPLOYED, True),
-    (outputs(State.DEPLOYING, "IN_PROGRESS"), None, Kind.UNDEPLOYED, True),
-    (outputs(State.UNDEPLOYED, of=OFF), None, Kind.RECORDED, False),
-    (outputs(State.UNDEPLOYING, "IN_PROGRESS", of=OFF), None, Kind.RESUMED, False),
+    (outputs(), None, ChangeKind.UNDEPLOYED, True),
+    (outputs(ModelState.FAILED, "FAILED"), None, ChangeKind.UNDEPLOYED, True),
+    (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), None, ChangeKind.UNDEPLOYED, True),
+    (outputs(ModelState.UNDEPLOYED, of=OFF), None, ChangeKind.RECORDED, False),
+    (outputs(ModelState.UNDEPLOYING, "IN_PROGRESS", of=OFF), None, ChangeKind.RESUMED, False),
     # changed
-    (outputs(), inputs(hyper_parameters=OTHER), Kind.REDEPLOYED, True),
-    (outputs(), inputs(hyper_parameters=OTHER, update_strategy="redeploy"), Kind.REDEPLOYED, False),
-    (outputs(), inputs(update_strategy="redeploy"), Kind.RECORDED, False),
-    (outputs(), inputs(adopt=True), Kind.RECORDED, False),
-    (outputs(), inputs(deployed=False), Kind.UNDEPLOYED, True),
-    (outputs(State.UNDEPLOYED, of=OFF), inputs(), Kind.DEPLOYED, False),
-    (outputs(State.UNDEPLOYED, of=OFF), inputs(deployed=False, hyper_parameters=OTHER), Kind.RECORDED, False),
-    (outputs(), NEW_ID, Kind.REPLACED, True),
-    (outputs(State.UNDEPLOYED, of=OFF), NEW_ID, Kind.REPLACED, False),
+    (outputs(), inputs(hyper_parameters=OTHER), ChangeKind.REDEPLOYED, True),
+    (outputs(), inputs(hyper_parameters=OTHER, update_strategy="redeploy"), ChangeKind.REDEPLOYED, False),
+    (outputs(), inputs(update_strategy="redeploy"), ChangeKind.RECORDED, False),
+    (outputs(), inputs(adopt=True), ChangeKind.RECORDED, False),
+    (outputs(), inputs(deployed=False), ChangeKind.UNDEPLOYED, True),
+    (outputs(ModelState.UNDEPLOYED, of=OFF), inputs(), ChangeKind.DEPLOYED, False),
+    (
+        outputs(ModelState.UNDEPLOYED, of=OFF),
+        inputs(deployed=False, hyper_parameters=OTHER),
+        ChangeKind.RECORDED,
+        False,
+    ),
+    (outputs(), NEW_ID, ChangeKind.REPLACED, True),
+    (outputs(ModelState.UNDEPLOYED, of=OFF), NEW_ID, ChangeKind.REPLACED, False),
     # not settled
-    (outputs(State.FAILED, "FAILED"), inputs(), Kind.DEPLOYED, False),
-    (outputs(State.FAILED, "UNKNOWN", job=""), inputs(), Kind.REDEPLOYED, True),
-    (outputs(State.FAILED, "UNKNOWN", job=""), inputs(adopt=True), Kind.TAKEN_OVER, False),
-    (outputs(State.FAILED, "UNKNOWN", job="", of=ADOPTED), inputs(adopt=True), Kind.REDEPLOYED, True),
-    (outputs(State.DEPLOYING, "IN_PROGRESS"), inputs(), Kind.RESUMED, False),
-    (outputs(State.DEPLOYING, "IN_PROGRESS"), inputs(hyper_parameters=OTHER), Kind.REDEPLOYED, True),
-    (outputs(State.UNDEPLOYING, "IN_PROGRESS"), inputs(), Kind.DEPLOYED, False),
-    (outputs(State.UNDEPLOYED), inputs(), Kind.DEPLOYED, False),
+    (outputs(ModelState.FAILED, "FAILED"), inputs(), ChangeKind.DEPLOYED, False),
+    (outputs(ModelState.FAILED, "UNKNOWN", job=""), inputs(), ChangeKind.REDEPLOYED, True),
+    (outputs(ModelState.FAILED, "UNKNOWN", job=""), inputs(adopt=True), ChangeKind.TAKEN_OVER, False),
+    (outputs(ModelState.FAILED, "UNKNOWN", job="", of=ADOPTED), inputs(adopt=True), ChangeKind.REDEPLOYED, True),
+    (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), inputs(), ChangeKind.RESUMED, False),
+    (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), inputs(hyper_parameters=OTHER), ChangeKind.REDEPLOYED, True),
+    (outputs(ModelState.UNDEPLOYING, "IN_PROGRESS"), inputs(), ChangeKind.DEPLOYED, False),
+    (outputs(ModelState.UNDEPLOYED), inputs(), ChangeKind.DEPLOYED, False),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("old, new, kind, cuts_off", ROWS)
 def test_each_row_of_the_lifecycle_has_its_kind(
-    old: dict[str, object] | None, new: dict[str, object] | None, kind: Kind, cuts_off: bool
+    old: dict[str, object] | None, new: dict[str, object] | None, kind: ChangeKind, cuts_off: bool
 ) -> None:
     found, cut, words = only(step(old=old, new=new))
     assert (found, cut) == (kind, cuts_off)
     assert words.endswith((".", "again."))
-    if kind in (Kind.RECORDED, Kind.RESUMED):
+    if kind in (ChangeKind.RECORDED, ChangeKind.RESUMED):
         assert "deployed;" not in words.replace("undeployed already;", "")
 
 
 def test_each_kind_has_a_mark_and_all_of_them_are_in_the_rows_but_those_of_unknown_values() -> None:
-    assert set(MARKS) == set(Kind)
-    assert {kind for _, _, kind, _ in ROWS} == set(Kind) - {Kind.OPEN}
+    assert set(MARKS) == set(ChangeKind)
+    assert {kind for _, _, kind, _ in ROWS} == set(ChangeKind) - {ChangeKind.OPEN}
 
 
 def test_for_how_long_callers_are_cut_off_is_what_the_last_deploy_took() -> None:
@@ -148,8 +157,8 @@ def test_for_how_long_callers_are_cut_off_is_what_the_last_deploy_took() -> None
 def test_a_renamed_entry_is_no_undeploy() -> None:
     told = preview(step("old", old=outputs()), step("new", new=inputs()))
     assert [(change.name, change.kind, change.cuts_off) for change in told.changes] == [
-        ("new", Kind.REDEPLOYED, False),
-        ("old", Kind.RECORDED, False),
+        ("new", ChangeKind.REDEPLOYED, False),
+        ("old", ChangeKind.RECORDED, False),
     ]
 
 
@@ -170,40 +179,40 @@ def halves(old_id: str, new_id: str) -> list[dict[str, Any]]:
 
 
 def test_a_replacement_is_one_change_and_what_an_earlier_one_left_another() -> None:
-    assert [change.kind for change in preview(*halves("cm-1", "cm-2")).changes] == [Kind.REPLACED]
+    assert [change.kind for change in preview(*halves("cm-1", "cm-2")).changes] == [ChangeKind.REPLACED]
     kinds = [change.kind for change in preview(*halves("cm-2", "cm-3"), leftover("cm-1")).changes]
-    assert kinds == [Kind.UNDEPLOYED, Kind.REPLACED]
+    assert kinds == [ChangeKind.UNDEPLOYED, ChangeKind.REPLACED]
     kinds = [change.kind for change in preview(*halves("cm-1", "cm-3"), leftover("cm-1")).changes]
-    assert kinds == [Kind.UNDEPLOYED, Kind.REPLACED], "of the same model"
+    assert kinds == [ChangeKind.UNDEPLOYED, ChangeKind.REPLACED], "of the same model"
 
 
 def test_what_a_replacement_left_is_not_undeployed_when_it_is_declared_again() -> None:
     told = preview(*halves("cm-2", "cm-1"), leftover("cm-1"))
     assert [(change.kind, change.cuts_off) for change in told.changes] == [
-        (Kind.REPLACED, True),
-        (Kind.RECORDED, False),
+        (ChangeKind.REPLACED, True),
+        (ChangeKind.RECORDED, False),
     ]
 
 
 def test_a_model_that_moves_to_another_entry_is_not_cut_off() -> None:
     moved = [*halves("cm-1", "cm-2"), step("other", new=inputs(model_id="cm-1"))]
     assert {(change.kind, change.cuts_off) for change in preview(*moved).changes} == {
-        (Kind.REPLACED, False),
-        (Kind.REDEPLOYED, False),
+        (ChangeKind.REPLACED, False),
+        (ChangeKind.REDEPLOYED, False),
     }
 
 
 @pytest.mark.parametrize(
     "gone, new, kinds",
     [
-        (outputs(), inputs(), {Kind.REDEPLOYED, Kind.RECORDED}),
-        (outputs(State.UNDEPLOYED, of=OFF), inputs(), {Kind.DEPLOYED, Kind.RECORDED}),
-        (outputs(State.UNDEPLOYED, of=OFF), inputs(deployed=False), {Kind.RECORDED}),
+        (outputs(), inputs(), {ChangeKind.REDEPLOYED, ChangeKind.RECORDED}),
+        (outputs(ModelState.UNDEPLOYED, of=OFF), inputs(), {ChangeKind.DEPLOYED, ChangeKind.RECORDED}),
+        (outputs(ModelState.UNDEPLOYED, of=OFF), inputs(deployed=False), {ChangeKind.RECORDED}),
     ],
     ids=["running", "brought back", "off"],
 )
 def test_a_renamed_entry_cuts_nobody_off(
-    gone: Mapping[str, object], new: Mapping[str, object], kinds: set[Kind]
+    gone: Mapping[str, object], new: Mapping[str, object], kinds: set[ChangeKind]
 ) -> None:
     told = preview(step("talk", new=new), step(old=gone))
     assert {change.kind for change in told.changes} == kinds
@@ -213,21 +222,21 @@ def test_a_renamed_entry_cuts_nobody_off(
 @pytest.mark.parametrize(
     "gone, kind, doubtful",
     [
-        (outputs(), Kind.RECORDED, False),
-        (outputs(of={"hyper_parameters": OTHER}), Kind.RECORDED, True),
-        (outputs(State.UNDEPLOYED, of=OFF), Kind.RECORDED, True),
-        (outputs(State.DEPLOYING, "IN_PROGRESS"), Kind.RESUMED, True),
+        (outputs(), ChangeKind.RECORDED, False),
+        (outputs(of={"hyper_parameters": OTHER}), ChangeKind.RECORDED, True),
+        (outputs(ModelState.UNDEPLOYED, of=OFF), ChangeKind.RECORDED, True),
+        (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), ChangeKind.RESUMED, True),
     ],
     ids=["the same", "other parameters", "undeployed", "under way"],
 )
 def test_what_goes_beside_an_entry_that_has_had_the_model_before_may_be_what_holds(
-    gone: Mapping[str, object], kind: Kind, doubtful: bool
+    gone: Mapping[str, object], kind: ChangeKind, doubtful: bool
 ) -> None:
     told = preview(step(old=outputs(), new=inputs(), op="same"), step("talk", old=gone))
     left, stays = told.changes
     assert (left.name, left.kind, left.before, stays.kind) == ("talk", kind, None, None)
     assert ("may be later than what was sent" in " ".join(left.words)) is doubtful
-    assert ("is taken up again" in " ".join(left.words)) is (kind is Kind.RESUMED)
+    assert ("is taken up again" in " ".join(left.words)) is (kind is ChangeKind.RESUMED)
     assert "models now" not in told.markdown(LIMIT), "the model is counted once"
 
 
@@ -237,7 +246,7 @@ def test_a_protection_alone_is_a_change(*, before: bool, after: bool) -> None:
     given["oldState"]["protect"], given["newState"]["protect"] = before, after
     told = preview(given)
     (change,) = told.changes
-    assert (change.kind, change.unprotected, told.anything) == (Kind.RECORDED, before, True)
+    assert (change.kind, change.unprotected, told.anything) == (ChangeKind.RECORDED, before, True)
     assert [(one.path, one.old, one.new) for one in change.differences] == [("protect", before, after)]
 
 
@@ -253,7 +262,7 @@ OPEN_ROWS = [
     (outputs(), {"deployment_name": UNKNOWN_VALUE}, True, False),
     (outputs(), {"deployment_name": UNKNOWN_VALUE, "update_strategy": "redeploy"}, False, False),
     (outputs(), {"update_strategy": UNKNOWN_VALUE}, True, False),
-    (outputs(State.UNDEPLOYED), {"deployed": UNKNOWN_VALUE}, False, False),
+    (outputs(ModelState.UNDEPLOYED), {"deployed": UNKNOWN_VALUE}, False, False),
     (None, {"deployed": UNKNOWN_VALUE}, True, True),
     (None, {"adopt": UNKNOWN_VALUE}, False, False),
 ]
@@ -265,18 +274,20 @@ def test_what_is_decided_in_the_run_may_cut_callers_off(
 ) -> None:
     told = preview(step(old=old, new={**inputs(), **declared}))
     (change,) = told.changes
-    assert (change.kind, change.cuts_off) == (Kind.OPEN, False)
+    assert (change.kind, change.cuts_off) == (ChangeKind.OPEN, False)
     assert (change.may_cut_off, change.may_undeploy) == (cut_off, undeploy)
     assert ("for 1 model that is decided in the run" in told.markdown(LIMIT)) is cut_off
 
 
 def test_what_is_not_known_before_the_run_is_said_to_be_decided_in_it() -> None:
     later = {**inputs(), "deployment_name": UNKNOWN_VALUE}
-    assert only(step(old=outputs(), new=later))[0] is Kind.OPEN
-    assert only(step(new=later))[0] is Kind.DEPLOYED, "a new model is deployed whatever it is called"
-    assert only(step(new={**inputs(), "adopt": UNKNOWN_VALUE}))[0] is Kind.OPEN
-    assert only(step(old=outputs(), new={**later, "deployed": False}))[0] is Kind.UNDEPLOYED
-    assert only(step(old=outputs(), new={**inputs(), "model_id": UNKNOWN_VALUE}, op="replace"))[0] is Kind.REPLACED
+    assert only(step(old=outputs(), new=later))[0] is ChangeKind.OPEN
+    assert only(step(new=later))[0] is ChangeKind.DEPLOYED, "a new model is deployed whatever it is called"
+    assert only(step(new={**inputs(), "adopt": UNKNOWN_VALUE}))[0] is ChangeKind.OPEN
+    assert only(step(old=outputs(), new={**later, "deployed": False}))[0] is ChangeKind.UNDEPLOYED
+    assert (
+        only(step(old=outputs(), new={**inputs(), "model_id": UNKNOWN_VALUE}, op="replace"))[0] is ChangeKind.REPLACED
+    )
     shown = preview(step(old=outputs(), new=later)).markdown(LIMIT)
     assert "`deploymentName`: `chat` → known in the run" in shown
     assert UNKNOWN_VALUE not in shown
@@ -286,8 +297,8 @@ def test_a_secret_is_not_shown_and_counts_as_changed_only_where_the_engine_says_
     old, new = {**outputs(), "deployment_name": SECRET}, {**inputs(), "deployment_name": SECRET}
     same = step(old=old, new={**new, "update_strategy": "redeploy"}, detailedDiff={"update_strategy": {}})
     other = step(old=old, new=new, detailedDiff={"deployment_name": {}})
-    assert only(same)[0] is Kind.RECORDED
-    assert only(other)[0] is Kind.REDEPLOYED
+    assert only(same)[0] is ChangeKind.RECORDED
+    assert only(other)[0] is ChangeKind.REDEPLOYED
     assert "`deploymentName`: another secret" in preview(other).markdown(LIMIT)
 
 
@@ -302,17 +313,17 @@ def test_a_secret_in_clear_is_not_read(kept: str) -> None:
 
 
 def test_why_a_model_is_not_as_it_was_declared_is_said_before_what_happens() -> None:
-    assert only(step(old=outputs(State.UNDEPLOYED), new=inputs()))[2] == (
+    assert only(step(old=outputs(ModelState.UNDEPLOYED), new=inputs()))[2] == (
         "the last update of the model was not finished: it is undeployed now. the model is deployed."
     )
-    assert only(step(old=outputs(State.FAILED, "FAILED"), new=inputs()))[2] == (
+    assert only(step(old=outputs(ModelState.FAILED, "FAILED"), new=inputs()))[2] == (
         "the last deploy of the model failed (job ds-1). the model is deployed over what may be running."
     )
 
 
 def test_a_declaration_by_other_rules_is_left_to_the_run() -> None:
     new = {**inputs(), "device_type": "g9.huge"}
-    assert only(step(old=outputs(), new=new))[0] is Kind.OPEN
+    assert only(step(old=outputs(), new=new))[0] is ChangeKind.OPEN
     assert "`deviceType`: `g5.xlarge` → `g9.huge`" in preview(step(old=outputs(), new=new)).markdown(LIMIT)
 
 
@@ -336,7 +347,7 @@ def test_a_group_of_parameters_that_comes_or_goes_is_told_of_by_each_name_in_the
 def test_a_state_of_another_version_is_told_of_as_far_as_it_is_understood() -> None:
     old = {**outputs(), "device_type": "g9.huge", "hyper_parameters": {"heat": 3}, "state": "melting"}
     kind, cuts_off, _ = only(step(old=old, new=inputs()))
-    assert (kind, cuts_off) == (Kind.REDEPLOYED, True)
+    assert (kind, cuts_off) == (ChangeKind.REDEPLOYED, True)
     assert "`deviceType`: `g9.huge` → `g5.xlarge`" in preview(step(old=old, new=inputs())).markdown(LIMIT)
 
 
@@ -350,7 +361,7 @@ def test_hardware_is_counted_before_and_after_unchanged_models_included() -> Non
         step("stays", stays, inputs(**scaled(1, 2)), op="same"),
         step("moves", outputs(of=scaled(2, 3)), inputs(**scaled(2, 4, "g6e.xlarge"))),
         step("free", new=inputs(device_type="g6e.xlarge")),
-        step("gone", outputs(State.UNDEPLOYED, of=OFF), None),
+        step("gone", outputs(ModelState.UNDEPLOYED, of=OFF), None),
     ).markdown(LIMIT)
     assert told.splitlines()[-7:-2] == [
         "| hardware | models now | replicas now | models after | replicas after |",
@@ -377,7 +388,7 @@ def test_warnings_name_what_a_reviewer_shall_not_overlook_and_nothing_else() -> 
     gone = step(old=outputs(), new=inputs(deployed=False), stack="eu-prod")
     assert warned(gone) == ["1 model undeployed in a production stack"]
     assert warned(step(old=outputs(), new=inputs(deployed=False), stack="dev")) == []
-    assert warned(step(old=outputs(State.UNDEPLOYED, of=OFF), stack="prod")) == []
+    assert warned(step(old=outputs(ModelState.UNDEPLOYED, of=OFF), stack="prod")) == []
     largest = inputs(**scaled(1, 4, "g5.48xlarge"))
     assert warned(step(new=largest)) == ["1 model put on hardware of eight GPUs a replica"]
     assert warned(step(old=outputs(of=scaled(1, 2, "g5.48xlarge")), new=largest)) == [
@@ -430,7 +441,7 @@ recorded = st.builds(
         "deployment_name": text,
         "dock_status_id": job,
     },
-    st.sampled_from(State),
+    st.sampled_from(ModelState),
     texts,
     names,
     st.sampled_from([{}, scaled(2, 4), scaled(1, 1)]),

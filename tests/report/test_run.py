@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_koreai.api.wire import DockJob
+from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.core.lifecycle import _progress
 from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read
 from pulumi_koreai.report.run import _PROGRESS, Report, _elapsed

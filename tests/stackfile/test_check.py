@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_koreai.api.wire import UNKNOWN
+from pulumi_koreai.api.declared import UNKNOWN
 from pulumi_koreai.stackfile.check import Finding, findings, main
 from pulumi_koreai.stackfile.entries import MODELS_KEY
 from pulumi_koreai.stackfile.yamlfile import NotYaml, Place, YamlFile, plain
@@ -363,10 +363,9 @@ def test_the_hook_s_command_and_its_files() -> None:
     assert not re.search(hook["files"], "Pulumi.yaml")
     assert not re.search(hook["files"], "stacks/schema.json")
     program, *arguments = shlex.split(hook["entry"])
-    assert (program, hook["language"]) == ("python", "python")
-    done = subprocess.run(
-        [sys.executable, *arguments, "stacks/Pulumi.prod.yaml"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    assert (program, hook["language"]) == ("koreai", "python")
+    command = [sys.executable, "-m", "pulumi_koreai.cli", *arguments, "stacks/Pulumi.prod.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -15,9 +15,9 @@ from jsonschema.protocols import Validator
 
 from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.core.spec import Fault, FileSpec, file_spelling, type_of
+from pulumi_koreai.core.spec import DeclarationFault, FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read
-from pulumi_koreai.stackfile.schema import SETTINGS, schema, text
+from pulumi_koreai.stackfile.schema import SETTINGS, stack_file_schema, text
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def _pattern(_: Validator, pattern: str, instance: object, __: Mapping[str, obje
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-WHOLE: Any = schema()
+WHOLE: Any = stack_file_schema()
 ENTRY: Mapping[str, Any] = WHOLE["properties"]["config"]["properties"][MODELS_KEY]["additionalProperties"]
 DRAFTS: list[Validator] = [
     validators.extend(draft, {"pattern": _pattern})(WHOLE)  # type: ignore[no-untyped-call] # so in its stubs
@@ -60,7 +60,7 @@ def taken_by_the_program(models: Any) -> bool:
     return True
 
 
-def beyond(entry: Entry, fault: Fault) -> bool:
+def beyond(entry: Entry, fault: DeclarationFault) -> bool:
     if "not more than maxReplicas" in fault.text:
         return any(isinstance(entry["scalingParameters"][key], str) for key in ("minReplicas", "maxReplicas"))
     return bool(BEYOND.search(fault.text))
@@ -71,8 +71,8 @@ def test_the_file_is_the_one_that_is_made() -> None:
 
 
 def test_it_is_a_schema() -> None:
-    Draft7Validator.check_schema(schema())
-    Draft202012Validator.check_schema(schema())
+    Draft7Validator.check_schema(stack_file_schema())
+    Draft202012Validator.check_schema(stack_file_schema())
 
 
 PATHS: list[tuple[str, ...]] = [
@@ -266,4 +266,4 @@ def test_the_schema_has_every_field_of_the_models() -> None:
         for name, field in FileSpec.model_fields.items()
     }
     assert {name: set(field.get("properties", {})) for name, field in ENTRY["properties"].items()} == inner
-    assert json.loads(text()) == schema()
+    assert json.loads(text()) == stack_file_schema()

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import pulumi_koreai
 from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, cli, provider, resource
-from pulumi_koreai.api import wire
+from pulumi_koreai.api import declared
 from pulumi_koreai.core import spec, state
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
@@ -172,9 +172,9 @@ def test_what_is_exported_by_the_api_is_what_its_modules_define() -> None:
 @pytest.mark.parametrize(
     "typed, model",
     [
-        (HyperParameters, wire.HyperParameters),
-        (ScalingParameters, wire.ScalingParameters),
-        (OptimizationInfo, wire.OptimizationInfo),
+        (HyperParameters, declared.HyperParameters),
+        (ScalingParameters, declared.ScalingParameters),
+        (OptimizationInfo, declared.OptimizationInfo),
     ],
 )
 def test_the_typed_arguments_have_the_keys_of_the_models_behind_them(typed: Any, model: type[BaseModel]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from annotated_types import Ge, Le
 
+from pulumi_koreai.api.declared import HyperParameters, ScalingParameters
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.api.wire import HyperParameters, ScalingParameters
 from pulumi_koreai.core.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile.entries import StackFileError, read

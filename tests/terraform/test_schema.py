@@ -15,9 +15,9 @@ from tf.types import Unknown  # type: ignore[import-untyped] # it has no types
 from tf.utils import read_dynamic_value, to_dynamic_value  # type: ignore[import-untyped]
 
 import pulumi_koreai
-from pulumi_koreai.api.wire import UNKNOWN
+from pulumi_koreai.api.declared import UNKNOWN
 from pulumi_koreai.core import state as state_of
-from pulumi_koreai.core.lifecycle import Record, State
+from pulumi_koreai.core.lifecycle import ModelState, Record
 from pulumi_koreai.core.spec import check, python_spelling
 from pulumi_koreai.terraform import platform
 from pulumi_koreai.terraform.schema import (
@@ -30,7 +30,7 @@ from pulumi_koreai.terraform.schema import (
     declared,
     decoded,
     encoded,
-    schema,
+    resource_schema,
 )
 from pulumi_koreai.terraform.words import terraform
 from tests.core.fakes import PARAMETERS
@@ -57,7 +57,7 @@ def test_each_field_is_an_attribute_and_each_result_a_computed_one() -> None:
 
 
 def test_the_schema_on_the_wire_nests_the_parameters_and_describes_them() -> None:
-    block = schema().to_pb().block
+    block = resource_schema().to_pb().block
     (hyper,) = (attribute for attribute in block.attributes if attribute.name == "hyper_parameters")
     inner = {attribute.name: attribute for attribute in hyper.nested_type.attributes}
     assert inner["temperature"].required
@@ -68,7 +68,7 @@ def test_the_schema_on_the_wire_nests_the_parameters_and_describes_them() -> Non
 
 
 def test_the_key_alone_is_sensitive_and_nothing_is_required() -> None:
-    attributes = platform.schema().to_pb().block.attributes
+    attributes = platform.provider_schema().to_pb().block.attributes
     assert [attribute.name for attribute in attributes if attribute.sensitive] == ["api_key"]
     assert [attribute.name for attribute in attributes] == [
         "host",
@@ -118,14 +118,14 @@ def test_every_attribute_is_on_the_wire_whatever_is_given() -> None:
 
 
 @given(
-    st.sampled_from(State),
+    st.sampled_from(ModelState),
     st.sampled_from(["", "ds-1"]),
     st.sampled_from(["", "DEPLOY", "UNDEPLOY"]),
     st.sampled_from(["", "IN_PROGRESS", "SUCCESS", "FAILED", "UNKNOWN"]),
     st.floats(0, 1e6),
 )
 def test_a_record_is_read_from_the_outputs_that_it_was_written_to(
-    state: State, job_id: str, action: str, status: str, seconds: float
+    state: ModelState, job_id: str, action: str, status: str, seconds: float
 ) -> None:
     spec = TerraformSpec.model_validate(GIVEN)
     record = Record(state, spec.parameters(), job_id, action, status, seconds)

@@ -4,6 +4,8 @@ The client itself is `pulumi_koreai.api.client.Client`: it is not imported here,
 preview of unchanged models) needs no request and shall not pay for the import of an HTTP library.
 """
 
+from .declared import DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters
+from .dock_job import DockJob
 from .errors import (
     AnswerLost,
     ApiError,
@@ -26,7 +28,6 @@ from .errors import (
     WrongJob,
 )
 from .settings import Settings
-from .wire import DeployRequest, DockJob, HyperParameters, OptimizationInfo, ScalingParameters
 
 __all__ = [
     "AnswerLost",

@@ -33,6 +33,8 @@ from urllib3.util import Retry
 
 from ..base.clock import Clock, SystemClock
 from ..base.progress import Reporter, Silent
+from .declared import DeployRequest
+from .dock_job import Action, DockJob
 from .errors import (
     AnswerLost,
     ApiError,
@@ -48,9 +50,9 @@ from .errors import (
     Unauthorized,
     WrongJob,
 )
+from .messages import message_in, says_another_job, says_not_deployed
 from .pacing import Pacer, published_limits
 from .settings import Settings, is_loopback
-from .wire import Action, DeployRequest, DockJob, message_in, says_another_job, says_not_deployed
 
 USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from ..base.durations import spoken
-from .lifecycle import UNKNOWN_STATUS, Goal, Record, State, Step, steps_ahead
+from .lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 
 
 def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> list[str]:
@@ -19,9 +19,9 @@ def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> l
     """
     if declared_id != model_id:
         return [_replaced(model_id, declared_id, record, goal)]
-    running = record.state is State.DEPLOYED
-    idle = record.state in (State.UNDEPLOYED, State.UNDEPLOYING)
-    why = [] if record.state in (State.DEPLOYED, State.UNDEPLOYED) else [unfinished(model_id, record)]
+    running = record.state is ModelState.DEPLOYED
+    idle = record.state in (ModelState.UNDEPLOYED, ModelState.UNDEPLOYING)
+    why = [] if record.state in (ModelState.DEPLOYED, ModelState.UNDEPLOYED) else [unfinished(model_id, record)]
     steps = [step for step in steps_ahead(record, goal) if step is not Step.RESUME]
     last = _last_time(record)
     match steps:
@@ -54,7 +54,7 @@ def _replaced(model_id: str, declared_id: object, record: Record, goal: Goal) ->
     (step,) = steps_ahead(None, goal)
     old = ""
     if Step.UNDEPLOY in steps_ahead(record, Goal(None)):
-        callers = "its callers are" if record.state is State.DEPLOYED else "its callers, if it has any, are"
+        callers = "its callers are" if record.state is ModelState.DEPLOYED else "its callers, if it has any, are"
         old = f", then {model_id} is undeployed and {callers} cut off"
     return f"{model_id} is replaced by {new}, which {first[step]}{old}."
 
@@ -67,7 +67,7 @@ def unfinished(model_id: str, record: Record) -> str:
     if record.last_status == UNKNOWN_STATUS:
         return f"how the last {action} of {model_id} ended is not known."
     job = f" (job {record.job_id})" if record.job_id else ""
-    if record.state is State.FAILED:
+    if record.state is ModelState.FAILED:
         return f"the last {action} of {model_id} failed{job}."
     return f"the last update of {model_id} was not finished: it is {record.state.value} now."
 
@@ -93,9 +93,9 @@ def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
             f"interrupted: job {record.job_id} ({record.last_action.lower()} of {model_id}) is still running on the"
             f" platform; {what_now}."
         )
-    if record is None or record.state is State.UNDEPLOYED:
+    if record is None or record.state is ModelState.UNDEPLOYED:
         running = "nothing is running on the platform for it"
-    elif record.state is State.DEPLOYED:
+    elif record.state is ModelState.DEPLOYED:
         running = "it is deployed as before"
     else:
         running = "what is running on the platform for it is not known"
@@ -123,7 +123,7 @@ def not_recorded(model_id: str, record: Record, operation: Literal["create", "up
     if record.under_way:
         running = f"job {record.job_id} may still be running"
     else:
-        running = "nothing is running" if record.state is State.UNDEPLOYED else "it is not known what is running"
+        running = "nothing is running" if record.state is ModelState.UNDEPLOYED else "it is not known what is running"
     if operation == "create":
         return (
             f"This dynamic provider host can't record a half-made deployment: {running} on the platform, and the"

@@ -11,6 +11,8 @@ from enum import Enum, StrEnum
 from random import Random
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..api.declared import DeployRequest
+from ..api.dock_job import Action, DockJob
 from ..api.errors import (
     ApiError,
     JobFailed,
@@ -19,7 +21,7 @@ from ..api.errors import (
     NotDeployed,
     NotFound,
 )
-from ..api.wire import Action, DeployRequest, DockJob, says_not_deployed
+from ..api.messages import says_not_deployed
 from ..base.clock import Clock
 from ..base.durations import spoken
 from ..base.progress import Reporter
@@ -49,7 +51,7 @@ _REFRESH_SECONDS: Final = 120.0
 Strategy = Literal["undeploy-first", "redeploy"]
 
 
-class State(StrEnum):
+class ModelState(StrEnum):
     """What is known of a model on the platform."""
 
     DEPLOYED = "deployed"
@@ -72,7 +74,7 @@ class Record:
         last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
     """
 
-    state: State
+    state: ModelState
     request: DeployRequest | None = None
     job_id: str = ""
     last_action: str = ""
@@ -82,7 +84,7 @@ class Record:
     @property
     def under_way(self) -> bool:
         """Whether a job may still be running that can be asked for."""
-        return self.state in (State.DEPLOYING, State.UNDEPLOYING) and bool(self.job_id)
+        return self.state in (ModelState.DEPLOYING, ModelState.UNDEPLOYING) and bool(self.job_id)
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,12 @@ def next_step(record: Record | None, goal: Goal) -> Step | None:
     if record.under_way:
         return Step.RESUME
     if goal.request is None:
-        return None if record.state is State.UNDEPLOYED else Step.UNDEPLOY
-    if record.state is State.UNDEPLOYED:
+        return None if record.state is ModelState.UNDEPLOYED else Step.UNDEPLOY
+    if record.state is ModelState.UNDEPLOYED:
         return Step.DEPLOY
-    if record.state is State.DEPLOYED and record.request == goal.request:
+    if record.state is ModelState.DEPLOYED and record.request == goal.request:
         return None
-    if record.state is not State.DEPLOYED:
+    if record.state is not ModelState.DEPLOYED:
         if record.last_status == UNKNOWN_STATUS and goal.adopt:
             return Step.TAKE_OVER
         if record.last_action == "DEPLOY" and record.last_status == "FAILED":
@@ -144,12 +146,12 @@ def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
         steps.append(step)
         request = record.request if record else None
         match step:
-            case Step.RESUME if record and record.state is State.DEPLOYING:
-                record = Record(State.DEPLOYED, request)
+            case Step.RESUME if record and record.state is ModelState.DEPLOYING:
+                record = Record(ModelState.DEPLOYED, request)
             case Step.RESUME | Step.UNDEPLOY:
-                record = Record(State.UNDEPLOYED, request)
+                record = Record(ModelState.UNDEPLOYED, request)
             case Step.DEPLOY | Step.TAKE_OVER:
-                record = Record(State.DEPLOYED, goal.request)
+                record = Record(ModelState.DEPLOYED, goal.request)
     return steps
 
 
@@ -300,7 +302,7 @@ class Lifecycle:
         match step:
             case Step.TAKE_OVER:
                 self._reporter.note(f"{self._model_id} is taken over as declared; nothing was sent.")
-                self.record = Record(State.DEPLOYED, goal.request)
+                self.record = Record(ModelState.DEPLOYED, goal.request)
             case Step.RESUME:
                 self._resume(deadline)
             case Step.UNDEPLOY:
@@ -315,7 +317,7 @@ class Lifecycle:
     def _deploy(self, request: DeployRequest, deadline: float | None) -> None:
         before, until = self.record, self._until(deadline, DEPLOY_TIMEOUT_SECONDS)
         lost = Record(
-            State.FAILED,
+            ModelState.FAILED,
             request,
             last_action="DEPLOY",
             last_status=UNKNOWN_STATUS,
@@ -336,19 +338,19 @@ class Lifecycle:
         except Exception:
             self.record = lost  # a bug of ours: what was sent before it shows is not known
             raise
-        self.record = replace(before or Record(State.DEPLOYING), request=request)
+        self.record = replace(before or Record(ModelState.DEPLOYING), request=request)
         job = self._wait(job, "DEPLOY", until, sent_here=True)
         if job.failed:
             now = (
                 "The model is not deployed now."
-                if before is not None and before.state is State.UNDEPLOYED
+                if before is not None and before.state is ModelState.UNDEPLOYED
                 else "Whether an earlier deployment still serves, the API can't tell."
             )
             raise self._failure(job, "DEPLOY", f"{now} Mend what it says, then run `pulumi up`: it deploys again.")
 
     def _undeploy(self, deadline: float | None) -> None:
-        before, until = self.record or Record(State.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
-        lost = replace(before, state=State.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
+        before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
+        lost = replace(before, state=ModelState.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
         try:
             job = self._client.undeploy(self._model_id, until)
         except NotDeployed:
@@ -452,11 +454,11 @@ class Lifecycle:
     def _took(self, job: DockJob, action: Action) -> None:
         """Record what a job says of itself."""
         if job.failed:
-            state = State.FAILED
+            state = ModelState.FAILED
         elif action == "DEPLOY":
-            state = State.DEPLOYED if job.succeeded else State.DEPLOYING
+            state = ModelState.DEPLOYED if job.succeeded else ModelState.DEPLOYING
         else:
-            state = State.UNDEPLOYED if job.succeeded else State.UNDEPLOYING
+            state = ModelState.UNDEPLOYED if job.succeeded else ModelState.UNDEPLOYING
         record = self.record or Record(state)
         if record.job_id != job.id:
             record = replace(record, last_job_seconds=0.0)  # those of another job
@@ -469,11 +471,13 @@ class Lifecycle:
         )
 
     def _forget_job(self, record: Record) -> None:
-        self.record = replace(record, state=State.FAILED, job_id="", last_status=UNKNOWN_STATUS)
+        self.record = replace(record, state=ModelState.FAILED, job_id="", last_status=UNKNOWN_STATUS)
 
     def _was_not_deployed(self, before: Record) -> None:
         self._reporter.note(f"{self._model_id} was not deployed: there was nothing to undeploy.")
-        self.record = replace(before, state=State.UNDEPLOYED, job_id="", last_action="UNDEPLOY", last_status="SUCCESS")
+        self.record = replace(
+            before, state=ModelState.UNDEPLOYED, job_id="", last_action="UNDEPLOY", last_status="SUCCESS"
+        )
 
     def _failure(self, job: DockJob, action: Action, what_now: str) -> JobFailed:
         return JobFailed(
@@ -484,7 +488,7 @@ class Lifecycle:
         )
 
     def _too_late(self, step: Step, timeout_seconds: float) -> JobTimeout:
-        record = self.record or Record(State.FAILED)
+        record = self.record or Record(ModelState.FAILED)
         return JobTimeout(
             f"the time for the whole operation ({spoken(timeout_seconds)}) was up before {self._model_id} could be"
             f" {step.value}ed; that was not sent.",

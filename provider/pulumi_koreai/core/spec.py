@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ..api.wire import Declared, DeployRequest, ModelId
+from ..api.declared import Declared, DeployRequest, ModelId
 from ..base.durations import seconds
 from .lifecycle import Goal, Strategy
 
@@ -130,7 +130,7 @@ def fit(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class Fault:
+class DeclarationFault:
     """One thing that is wrong with a declaration.
 
     Attributes:
@@ -146,15 +146,15 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.path}: {self.text}" if self.path else self.text
 
-    def without_value(self) -> "Fault":
+    def without_value(self) -> "DeclarationFault":
         """The same without what was given, unless that is a number or the like."""
-        return Fault(self.path, self.discreet or self.text)
+        return DeclarationFault(self.path, self.discreet or self.text)
 
 
 Spec = TypeVar("Spec", bound=ModelSpec)
 
 
-def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str, object], list[Fault]]:
+def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str, object], list[DeclarationFault]]:
     """Check a declaration that may hold `UNKNOWN` at any depth.
 
     Returns:
@@ -162,8 +162,8 @@ def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str
         an empty one and all the faults. `UNKNOWN` stays where it was: such a value is checked when it is known.
     """
     if not isinstance(given, Mapping):
-        return {}, [Fault("", f"{_shown(given)} given; allowed: a map of the model's settings")]
-    faults: list[Fault] = []
+        return {}, [DeclarationFault("", f"{_shown(given)} given; allowed: a map of the model's settings")]
+    faults: list[DeclarationFault] = []
     inputs: dict[str, object] = {}
     by_alias = spelling is file_spelling
     try:
@@ -176,7 +176,7 @@ def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str
     return ({}, faults) if faults else (inputs, [])
 
 
-def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[Fault]:
+def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[DeclarationFault]:
     """The rules between fields.
 
     They speak even when another field is at fault, and then read what was given as it is.
@@ -198,20 +198,20 @@ def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spellin
 
     low, high = value("scaling_parameters", "min_replicas"), value("scaling_parameters", "max_replicas")
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        yield Fault(
+        yield DeclarationFault(
             path("scaling_parameters", "min_replicas"),
             f"{_shown(low)} given; allowed: not more than {spelling('max_replicas')} ({_shown(high)})",
         )
     quantization = value("optimization_info", "quantization_type")
     optimization = value("optimization_info", "optimization_type")
     if quantization == "int8_float16" and not optimization:
-        yield Fault(
+        yield DeclarationFault(
             path("optimization_info", "quantization_type"),
             f"{_shown(quantization)} given without an {spelling('optimization_type')}; a quantization needs one:"
             " ctranslate2 or vllm",
         )
     if value("adopt") is True and value("deployed") is False:
-        yield Fault(
+        yield DeclarationFault(
             path("adopt"),
             f"true given with {spelling('deployed')}: false; only a deployment that is running can be taken over",
         )
@@ -222,7 +222,7 @@ def counted(faults: int) -> str:
     return f"{faults} fault" + ("s" if faults != 1 else "")
 
 
-def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling) -> list[Fault]:
+def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling) -> list[DeclarationFault]:
     all_details = error.errors(include_url=False)
     faults = [_fault(kind, details, spelling) for details in all_details]
     # A key that is misspelt is not missing besides.
@@ -238,7 +238,7 @@ def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling
     ]
 
 
-def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> Fault:
+def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> DeclarationFault:
     loc: Path = details["loc"]
     owner, field = _field_at(kind, loc, spelling)
     path = written(loc)
@@ -247,14 +247,16 @@ def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> 
         key = str(loc[-1])
         # The other spelling of a known key is the likeliest slip of all.
         near = [spelling(to_snake(key))] if spelling(to_snake(key)) in names else get_close_matches(key, names, 1)
-        return Fault(path, f"{_NEAREST}{near[0]}" if near else f"unknown key; known keys: {', '.join(names)}")
+        return DeclarationFault(
+            path, f"{_NEAREST}{near[0]}" if near else f"unknown key; known keys: {', '.join(names)}"
+        )
     allowed = allowed_in(field, spelling)
     if details["type"] == "missing":
-        return Fault(path, f"missing; needed: {allowed}")
+        return DeclarationFault(path, f"missing; needed: {allowed}")
     given: object = details["input"]
     allowed = f"allowed: {allowed}"
     discreet = "" if isinstance(given, (bool, int, float, NoneType)) else f"not shown, as it may be secret; {allowed}"
-    return Fault(path, f"{_shown(given)} given; {allowed}", discreet)
+    return DeclarationFault(path, f"{_shown(given)} given; {allowed}", discreet)
 
 
 def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ..api.wire import DeployRequest
-from .lifecycle import Record, State
+from ..api.declared import DeployRequest
+from .lifecycle import ModelState, Record
 from .spec import ModelSpec, ProgramSpec
 
 ARGUMENTS: Final = tuple(ProgramSpec.model_fields)
@@ -27,7 +27,7 @@ def record(outputs: Mapping[str, object]) -> Record:
     seconds = outputs.get("last_job_seconds")
     state = outputs.get("state")
     return Record(
-        State(state) if isinstance(state, str) and state in list(State) else State.FAILED,
+        ModelState(state) if isinstance(state, str) and state in list(ModelState) else ModelState.FAILED,
         request,
         str(outputs.get("dock_status_id") or ""),
         str(outputs.get("last_action") or ""),
@@ -58,7 +58,7 @@ def outputs(spec: ModelSpec, record: Record) -> dict[str, object]:
 
 def settled(outputs: Mapping[str, object], record: Record) -> bool:
     """Whether what is recorded of the platform is what these outputs declare."""
-    return record.state is (State.DEPLOYED if outputs.get("deployed", True) else State.UNDEPLOYED)
+    return record.state is (ModelState.DEPLOYED if outputs.get("deployed", True) else ModelState.UNDEPLOYED)
 
 
 def differing(olds: Mapping[str, object], news: Mapping[str, object]) -> dict[str, tuple[object, object]]:

@@ -8,10 +8,10 @@ From the shell: `python -m pulumi_koreai.emulator --help`. In a test: the contex
     store         the models and jobs on disk
     console       the platform and the record of requests, from any thread
     faults        what can go wrong, as data, and which request it strikes
-    trouble       carries the faults out
+    injector      carries the faults out
     routes        the vendor's routes
-    answers       the bodies of answers
-    given         what is handed in from outside
+    responses     the bodies of answers
+    inputs        what is handed in from outside
     server        HTTP: the keys, the spellings, the seam for a hook of one's own; `Emulator`
     control, page the control plane under `/emulator/` and the page at `/`
 """
@@ -20,8 +20,8 @@ from importlib.util import find_spec
 
 # Without aiohttp, `python -m pulumi_koreai.emulator` can still say what to install.
 if find_spec("aiohttp"):
-    from .faults import KINDS, Fault, Script
+    from .faults import KINDS, Script, ScriptedFault
     from .platform import Fail
     from .server import Emulator, Options
 
-    __all__ = ["KINDS", "Emulator", "Fail", "Fault", "Options", "Script"]
+    __all__ = ["KINDS", "Emulator", "Fail", "Options", "Script", "ScriptedFault"]

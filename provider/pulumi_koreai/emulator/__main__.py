@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
 try:
-    from .faults import Fault, Script, chance, described, fault_in, script_in, storm
-    from .inputs import Mistaken
+    from .faults import Script, ScriptedFault, chance, described, fault_in, script_in, storm
+    from .inputs import InvalidInput
     from .routes import OPERATIONS, Operation
     from .server import SPELLINGS, Options, Server
 except ModuleNotFoundError as missing:
@@ -84,17 +84,17 @@ _count = _checked("a whole number, 1 or more", int, lambda value: value >= 1)
 _failure = _checked("MODEL=REASON", lambda text: text.partition("="), all)
 
 
-def _fault(text: str) -> Fault:
+def _fault(text: str) -> ScriptedFault:
     try:
         return fault_in(text)
-    except Mistaken as mistake:
+    except InvalidInput as mistake:
         raise argparse.ArgumentTypeError(f"{text!r}: {mistake}") from None
 
 
 def _faults(path: str) -> Script:
     try:
         return script_in(Path(path))
-    except Mistaken as mistake:
+    except InvalidInput as mistake:
         raise argparse.ArgumentTypeError(f"{path}: {mistake}") from None
 
 
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         asyncio.run(_serve(options, args.bind, args.port))
-    except Mistaken as mistake:
+    except InvalidInput as mistake:
         parser.error(f"--state: {mistake}")
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from .deploy_body import Json
-from .platform import Platform, Settings
+from .platform import EmulatedPlatform, EmulatorSettings
 from .store import Store
 
 _RECORD_MAX_REQUESTS: Final = 100_000
@@ -49,14 +49,14 @@ class Console:
         state: the file that keeps the models and jobs; None: nothing is kept.
 
     Raises:
-        Mistaken: there is a file, but no state in it.
+        InvalidInput: there is a file, but no state in it.
     """
 
     def __init__(
-        self, settings: Settings, now: Callable[[], float], new_id: Callable[[], str], state: Path | None = None
+        self, settings: EmulatorSettings, now: Callable[[], float], new_id: Callable[[], str], state: Path | None = None
     ) -> None:
         self._instant: float | None = None
-        self.platform = Platform(settings, self._time, new_id)
+        self.platform = EmulatedPlatform(settings, self._time, new_id)
         self.lock = threading.RLock()
         self._store = None if state is None else Store(state, self.platform, time.time() - now())
         self._now, self._born = now, now()
@@ -71,7 +71,7 @@ class Console:
         return self._now() if self._instant is None else self._instant
 
     @contextmanager
-    def changing(self) -> Iterator[Platform]:
+    def changing(self) -> Iterator[EmulatedPlatform]:
         """The platform, for a change: all of it is at one instant, and kept when the `with` ends."""
         with self.lock:
             before, self._instant = self._instant, self._time()

@@ -13,26 +13,26 @@ from pydantic import ConfigDict, Field
 from .console import Console
 from .deploy_body import Json
 from .faults import Script
-from .injector import Leave, Trouble
-from .inputs import Given, Kind, Mistaken, Seconds, read
+from .injector import Injector, Leave
+from .inputs import FromOutside, InputModel, InvalidInput, Seconds, read
 from .page import page
-from .platform import Changes, Fail, Job, Model, Refusal
+from .platform import Changes, EmulatedJob, Fail, Model, Refusal
 from .responses import answered, parsed, refused
 
 
-class _Deployment(Given):
+class _Deployment(FromOutside):
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
 
 
-class _Fail(Given):
+class _Fail(FromOutside):
     deploy: str | None = None
     undeploy: str | None = None
     once: bool = False
 
 
-class _Changes(Given):
+class _Changes(FromOutside):
     # The defaults stand for "not given"; they are never read.
     state: Literal["Never Deployed", "Ready to Deploy", "Deployed", "Failed"] = "Deployed"
     deployment: _Deployment = _Deployment(name="-")
@@ -41,14 +41,14 @@ class _Changes(Given):
     fail: _Fail = _Fail()
 
 
-class _Away(Given):
+class _Away(FromOutside):
     seconds: Seconds
 
 
-def _read(kind: type[Kind], body: Json) -> Kind:
+def _read(kind: type[InputModel], body: Json) -> InputModel:
     try:
         return read(kind, body)
-    except Mistaken as mistake:
+    except InvalidInput as mistake:
         raise Refusal(400, "INVALID_PARAMETER", *mistake.messages) from None
 
 
@@ -60,7 +60,7 @@ def _changes(body: Json) -> Changes:
     return changes
 
 
-def add_routes(app: web.Application, console: Console, trouble: Trouble, leave: Leave) -> None:
+def add_routes(app: web.Application, console: Console, trouble: Injector, leave: Leave) -> None:
     """Serve the control plane in `app`.
 
     Args:
@@ -144,7 +144,7 @@ def _model(model: Model) -> dict[str, object]:
     }
 
 
-def _job(console: Console, job: Job) -> dict[str, object]:
+def _job(console: Console, job: EmulatedJob) -> dict[str, object]:
     return {
         "id": job.id,
         "modelId": job.model_id,

@@ -1,8 +1,8 @@
 """Faults: what can go wrong between a client and the platform, as data, and which request each strikes.
 
-A `Fault` says which requests it is about (`operation`, `model`), which of those it strikes (`when`), and what happens
-to them (`then`: one effect, or one of several by chance). A `Script` is a list of them with a seed. `KINDS` names the
-usual effects; wherever an effect is expected its name will do. No HTTP here: `trouble` carries the effects out.
+A `ScriptedFault` says which requests it is about (`operation`, `model`), which of those it strikes (`when`), and what
+happens to them (`then`: one effect, or one of several by chance). A `Script` is a list of them with a seed. `KINDS`
+names the usual effects; wherever an effect is expected its name will do. No HTTP here: `injector` carries them out.
 
     seed: 7
     faults:
@@ -25,14 +25,14 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import yaml
 from pydantic import BeforeValidator, Field, JsonValue
 
-from .inputs import Given, Mistaken, Seconds, read
+from .inputs import FromOutside, InvalidInput, Seconds, read
 from .platform import NEVER_SECONDS, Oddity, Shape
 from .routes import OPERATIONS, Operation
 
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 
 
-class _Effect(Given):
+class _Effect(FromOutside):
     name: str = ""
     """What a record calls it; "": by its kind. Those of `KINDS` have the name they have there."""
 
@@ -84,7 +84,7 @@ class Answer(_Effect):
     taken: bool = False
 
 
-class Job(_Effect):
+class OddJob(_Effect):
     """The platform takes the request, and the job that it begins is odd (no effect on a `dock-status`).
 
     Attributes: those of `platform.Oddity`.
@@ -123,8 +123,10 @@ class Clock(_Effect):
     seconds: Annotated[float, Field(allow_inf_nan=False)]
 
 
-Effect: TypeAlias = Annotated[Away | Reset | Cut | Slow | Answer | Job | Someone | Clock, Field(discriminator="kind")]
-_EFFECTS: Final[tuple[type[_Effect], ...]] = (Away, Reset, Cut, Slow, Answer, Job, Someone, Clock)
+Effect: TypeAlias = Annotated[
+    Away | Reset | Cut | Slow | Answer | OddJob | Someone | Clock, Field(discriminator="kind")
+]
+_EFFECTS: Final[tuple[type[_Effect], ...]] = (Away, Reset, Cut, Slow, Answer, OddJob, Someone, Clock)
 
 
 # The usual effects, by their names.
@@ -204,12 +206,12 @@ def _kinds() -> dict[str, Effect]:
         "busy-409-text": Answer(status=409, body="A deployment of this model is in progress"),
         "busy-400-errors": Answer(status=400, body={"errors": [{"msg": _BUSY, "code": 400}]}),
         "busy-400-message": Answer(status=400, body={"message": _BUSY}),
-        "job-not-found-looks": Job(not_found_looks=2),
-        "job-not-found-seconds": Job(not_found_seconds=2),
-        "job-never-ends": Job(seconds=NEVER_SECONDS),
-        "job-backwards": Job(backwards=True),
-        "job-ends-unheard-of": Job(reason=_REASON, end_status="ROLLED_BACK"),
-        **{f"job-fails-{shape}": Job(reason=_REASON, shape=shape) for shape in get_args(Shape)},
+        "job-not-found-looks": OddJob(not_found_looks=2),
+        "job-not-found-seconds": OddJob(not_found_seconds=2),
+        "job-never-ends": OddJob(seconds=NEVER_SECONDS),
+        "job-backwards": OddJob(backwards=True),
+        "job-ends-unheard-of": OddJob(reason=_REASON, end_status="ROLLED_BACK"),
+        **{f"job-fails-{shape}": OddJob(reason=_REASON, shape=shape) for shape in get_args(Shape)},
         "someone-deployed": Someone(does="deployed"),
         "someone-undeployed": Someone(does="undeployed"),
         "someone-deploys": Someone(does="deploys"),
@@ -250,7 +252,7 @@ def _named(value: object) -> object:
     raise ValueError(f"{name!r} is no kind of fault" + (f"; nearest: {near[0]}" if near else ""))
 
 
-class When(Given):
+class When(FromOutside):
     """Which of the requests that a fault is about it strikes: all, as long as nothing else is said.
 
     Attributes:
@@ -268,7 +270,7 @@ class When(Given):
     each: bool = False
 
 
-class Fault(Given):
+class ScriptedFault(FromOutside):
     """What goes wrong, with which requests.
 
     Attributes:
@@ -284,14 +286,14 @@ class Fault(Given):
     when: When = When()
 
     @classmethod
-    def named(cls, name: str, *operations: Operation, model: str | None = None, **when: Any) -> "Fault":
+    def named(cls, name: str, *operations: Operation, model: str | None = None, **when: Any) -> "ScriptedFault":
         """A fault of one of the `KINDS`; `when` as the fields of `When`."""
         return cls(
             then=[KINDS[name]], operation=list(operations or OPERATIONS), model=model, when=When.model_validate(when)
         )
 
 
-class Script(Given):
+class Script(FromOutside):
     """Faults, in the order in which they are asked whether they strike.
 
     Attributes:
@@ -299,42 +301,42 @@ class Script(Given):
     """
 
     seed: int | None = None
-    faults: list[Fault] = Field(default_factory=list)
+    faults: list[ScriptedFault] = Field(default_factory=list)
 
 
 def script_in(path: Path) -> Script:
     """The script in a YAML file.
 
     Raises:
-        Mistaken: there is none in it.
+        InvalidInput: there is none in it.
     """
     try:
         return read(Script, yaml.safe_load(path.read_text("utf-8")) or {}, "the file")
     except OSError as error:
-        raise Mistaken(f"can't be read: {error.strerror}") from None
+        raise InvalidInput(f"can't be read: {error.strerror}") from None
     except (UnicodeError, yaml.YAMLError) as error:
-        raise Mistaken(f"is no YAML: {' '.join(str(error).split())}") from None
+        raise InvalidInput(f"is no YAML: {' '.join(str(error).split())}") from None
 
 
-def fault_in(text: str) -> Fault:
+def fault_in(text: str) -> ScriptedFault:
     """The fault in a text: its YAML (`{then: cut, operation: deploy}`), or just the name of a kind.
 
     Raises:
-        Mistaken: there is none in it.
+        InvalidInput: there is none in it.
     """
     try:
         given = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Mistaken(f"is no YAML: {' '.join(str(error).split())}") from None
-    return read(Fault, given if isinstance(given, dict) else {"then": given}, "the fault")
+        raise InvalidInput(f"is no YAML: {' '.join(str(error).split())}") from None
+    return read(ScriptedFault, given if isinstance(given, dict) else {"then": given}, "the fault")
 
 
-def chance(probability: float) -> Fault:
+def chance(probability: float) -> ScriptedFault:
     """With this probability an answer is a fault of the `PASSING` kinds, which a deploy may not survive."""
-    return Fault(then=[KINDS[name] for name in PASSING], when=When(chance=probability))
+    return ScriptedFault(then=[KINDS[name] for name in PASSING], when=When(chance=probability))
 
 
-def storm() -> list[Fault]:
+def storm() -> list[ScriptedFault]:
     """Each POST is refused once, and each third answer is a fault.
 
     A deploy is only ever refused: after any other fault nobody could say whether it was taken, and whoever asked could
@@ -342,9 +344,9 @@ def storm() -> list[Fault]:
     """
     refusals, passing = [KINDS[name] for name in REFUSALS], [KINDS[name] for name in PASSING]
     return [
-        Fault(then=refusals, operation=["deploy", "undeploy", "export"], when=When(times=1, each=True)),
-        Fault(then=refusals, operation=["deploy"], when=When(every=3, each=True)),
-        Fault(then=passing, operation=["undeploy", "export", "dock-status"], when=When(every=3, each=True)),
+        ScriptedFault(then=refusals, operation=["deploy", "undeploy", "export"], when=When(times=1, each=True)),
+        ScriptedFault(then=refusals, operation=["deploy"], when=When(every=3, each=True)),
+        ScriptedFault(then=passing, operation=["undeploy", "export", "dock-status"], when=When(every=3, each=True)),
     ]
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from .console import Console, Recorded
 from .deploy_body import Json
-from .faults import Answer, Away, Clock, Cut, Effect, Faults, Job, Reset, Script, Slow, Someone
+from .faults import Answer, Away, Clock, Cut, Effect, Faults, OddJob, Reset, Script, Slow, Someone
 from .platform import MODEL_TYPES, Model, Oddity, Refusal
 from .responses import answered
 from .routes import Asked, asked
@@ -35,7 +35,7 @@ _THEIR_BODY: Final[dict[str, Json]] = {
 }
 
 
-class Trouble:
+class Injector:
     """What stands between the network and the platform where faults are scripted.
 
     Args:
@@ -88,7 +88,7 @@ class Trouble:
                 if effect.taken:
                     take()
                 return self._dated(self._false_answer(effect))
-            case Job():
+            case OddJob():
                 return self._dated(self._odd(request, take, effect))
             case Someone():
                 return self._dated(self._meanwhile(request, take, effect))
@@ -125,7 +125,7 @@ class Trouble:
         response.headers.update(answer.headers)
         return response
 
-    def _odd(self, request: web.Request, take: _Take, odd: Job) -> web.Response:
+    def _odd(self, request: web.Request, take: _Take, odd: OddJob) -> web.Response:
         with self._model(request) as model:
             if model is not None:
                 model.oddity = odd.oddity

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Given(BaseModel):
+class FromOutside(BaseModel):
     """Something handed in: snake_case in Python, camelCase outside. What it does not know is an error."""
 
     model_config = ConfigDict(
@@ -22,10 +22,10 @@ class Given(BaseModel):
     )
 
 
-Kind = TypeVar("Kind", bound=Given)
+InputModel = TypeVar("InputModel", bound=FromOutside)
 
 
-class Mistaken(ValueError):
+class InvalidInput(ValueError):
     """What was handed in can't be used.
 
     Attributes:
@@ -37,7 +37,7 @@ class Mistaken(ValueError):
         self.messages = messages
 
 
-def read(kind: type[Kind], value: object, whole: str = "the body") -> Kind:
+def read(kind: type[InputModel], value: object, whole: str = "the body") -> InputModel:
     """`value` as a `kind`.
 
     Args:
@@ -46,12 +46,12 @@ def read(kind: type[Kind], value: object, whole: str = "the body") -> Kind:
         whole: what a message calls `value`, where it is about the whole of it.
 
     Raises:
-        Mistaken: it is none.
+        InvalidInput: it is none.
     """
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise Mistaken(
+        raise InvalidInput(
             *(
                 f"{'.'.join(map(str, fault['loc'])) or whole}: {fault['msg'].removeprefix('Value error, ')}"
                 for fault in error.errors(include_url=False)

@@ -7,7 +7,7 @@ from typing import Final
 
 from .console import Console, Recorded
 from .deploy_body import Json
-from .platform import Job, Model
+from .platform import EmulatedJob, Model
 
 _REFRESH_SECONDS: Final = 2
 _JOBS_SHOWN, _REQUESTS_SHOWN = 20, 50
@@ -81,7 +81,7 @@ def _model(model: Model, running: Mapping[str, str]) -> Sequence[str]:
     return model.id, model.state, job, serving.name if serving else "", _json(parameters or None), history
 
 
-def _job(console: Console, job: Job) -> Sequence[str]:
+def _job(console: Console, job: EmulatedJob) -> Sequence[str]:
     at, done = f"{console.seconds(job.started):.1f} s", f"{console.platform.percent(job)} %"
     reason = job.reason if job.status == "FAILED" else None
     return at, job.id, job.model_id, job.action, job.status, done, reason or ""

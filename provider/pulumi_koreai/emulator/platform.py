@@ -19,7 +19,7 @@ from .deploy_body import Json, faults
 
 Action = Literal["DEPLOY", "UNDEPLOY", "EXPORT"]
 Status = Literal["IN_PROGRESS", "SUCCESS", "FAILED"]
-State = Literal["Never Deployed", "Ready to Deploy", "Deploying", "Deployed", "Failed"]
+EmulatedState = Literal["Never Deployed", "Ready to Deploy", "Deploying", "Deployed", "Failed"]
 """What the console shows. "Never Deployed" stands for a model whose first deployment was not made in the console."""
 
 Shape = Literal[
@@ -59,7 +59,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Settings:
+class EmulatorSettings:
     """How the platform behaves.
 
     Attributes:
@@ -146,7 +146,7 @@ class Model:
     """
 
     id: str
-    state: State = "Ready to Deploy"
+    state: EmulatedState = "Ready to Deploy"
     deployment: Deployment | None = None
     history: list[Deployment] = field(default_factory=list)
     job_id: str | None = None
@@ -158,7 +158,7 @@ class Model:
 
 
 @dataclass
-class Job:
+class EmulatedJob:
     """A dock job.
 
     Attributes:
@@ -183,7 +183,7 @@ class Job:
 class Changes(TypedDict, total=False):
     """What can be set on a model from outside; what is left out stays."""
 
-    state: State
+    state: EmulatedState
     deployment: dict[str, Json]
     job_seconds: float
     undeploy_seconds: float
@@ -219,7 +219,7 @@ class RateLimits:
         taken.append(now)
 
 
-class Platform:
+class EmulatedPlatform:
     """The models and jobs of one environment.
 
     Args:
@@ -228,30 +228,30 @@ class Platform:
         new_id: a new id at each call, without its `ds-`.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float], new_id: Callable[[], str]) -> None:
+    def __init__(self, settings: EmulatorSettings, now: Callable[[], float], new_id: Callable[[], str]) -> None:
         self._settings, self._now, self._new_id = settings, now, new_id
         self.reset()
 
     def reset(self) -> None:
         """Back to the beginning: no job, nothing deployed, the windows empty."""
         self._models: dict[str, Model] = {}
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, EmulatedJob] = {}
         self._limits = RateLimits(self._settings.requests_per_minute)
         for model_id in sorted(self._settings.models or ()):
             self._created(model_id)
 
-    def contents(self) -> tuple[list[Model], list[Job]]:
+    def contents(self) -> tuple[list[Model], list[EmulatedJob]]:
         """Every model, those that were deleted included, and every job, as `restore` takes them."""
         return list(self._models.values()), list(self._jobs.values())
 
-    def restore(self, models: Iterable[Model], jobs: Iterable[Job]) -> None:
+    def restore(self, models: Iterable[Model], jobs: Iterable[EmulatedJob]) -> None:
         """Have these models and jobs beside those of the settings; of two with one id these count."""
         self._models.update((model.id, model) for model in models)
         self._jobs.update((job.id, job) for job in jobs)
 
     # The public API. `account` is whose rate limit counts.
 
-    def deploy(self, account: str, model_id: str, model_type: str | None, body: Json) -> Job:
+    def deploy(self, account: str, model_id: str, model_type: str | None, body: Json) -> EmulatedJob:
         """Begin a deploy; over a running deployment too, which serves on until the job has succeeded."""
         self._limits.take(account, self._now())
         model = self.model(model_id)
@@ -272,7 +272,7 @@ class Platform:
             model.state = "Deploying"
         return job
 
-    def undeploy(self, account: str, model_id: str) -> Job:
+    def undeploy(self, account: str, model_id: str) -> EmulatedJob:
         """Begin an undeploy. What is deployed serves until the job has succeeded, then it is cut off at once."""
         self._limits.take(account, self._now())
         model = self.model(model_id)
@@ -281,14 +281,14 @@ class Platform:
             raise Refusal(400, "MODEL_NOT_DEPLOYED", "Model is not deployed")
         return self._start(model, "UNDEPLOY", model.fail.undeploy)
 
-    def export(self, account: str, model_id: str) -> Job:
+    def export(self, account: str, model_id: str) -> EmulatedJob:
         """Begin an export."""
         self._limits.take(account, self._now())
         model = self.model(model_id)
         self._refuse_busy(model)
         return self._start(model, "EXPORT", None)
 
-    def dock_status(self, job_id: str) -> Job:
+    def dock_status(self, job_id: str) -> EmulatedJob:
         """A job as it is now. Its own rate limit counts."""
         job = self._jobs.get(job_id)
         if job is None:
@@ -301,7 +301,7 @@ class Platform:
             raise Refusal(404, "DOCK_STATUS_NOT_FOUND", f"No dock status {job_id}")
         return job
 
-    def percent(self, job: Job) -> int:
+    def percent(self, job: EmulatedJob) -> int:
         """How much of a job is done, 0–100; 100 only for one that has succeeded."""
         if job.status == "SUCCESS":
             return 100
@@ -331,13 +331,13 @@ class Platform:
         """The models that were named so far, by id."""
         return [self.model(key) for key, model in sorted(self._models.items()) if model.exists]
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[EmulatedJob]:
         """All jobs, oldest first."""
         for job in self._jobs.values():
             self._settle(job)
         return list(self._jobs.values())
 
-    def job(self, job_id: str) -> Job | None:
+    def job(self, job_id: str) -> EmulatedJob | None:
         """A job as it is now, an odd one that no look finds included; None when there is none. No limit counts."""
         job = self._jobs.get(job_id)
         if job is not None:
@@ -391,7 +391,9 @@ class Platform:
         if model.job_id is not None:
             raise Refusal(409, "JOB_IN_PROGRESS", f"Another job is running on model {model.id}")
 
-    def _start(self, model: Model, action: Action, reason: str | None, deployment: Deployment | None = None) -> Job:
+    def _start(
+        self, model: Model, action: Action, reason: str | None, deployment: Deployment | None = None
+    ) -> EmulatedJob:
         own, usual = (
             (model.undeploy_seconds, self._settings.undeploy_seconds)
             if action == "UNDEPLOY"
@@ -399,7 +401,7 @@ class Platform:
         )
         oddity, model.oddity = model.oddity or Oddity(), None
         seconds = next(given for given in (oddity.seconds, own, usual) if given is not None)
-        job = Job(
+        job = EmulatedJob(
             f"ds-{self._new_id()}",
             model.id,
             action,
@@ -421,11 +423,11 @@ class Platform:
         self._settle(job)
         return job
 
-    def _settle(self, job: Job) -> None:
+    def _settle(self, job: EmulatedJob) -> None:
         if job.status == "IN_PROGRESS" and self._now() >= job.started + job.seconds:
             self._end(job)
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: EmulatedJob) -> None:
         model = self._models[job.model_id]
         model.job_id = None
         job.status = "SUCCESS" if job.reason is None else "FAILED"

@@ -19,9 +19,9 @@ from aiohttp import web
 from .console import Console, Recorded
 from .control import add_routes
 from .deploy_body import Json
-from .faults import Fault, Script
-from .injector import Trouble
-from .platform import Changes, Job, Model, Refusal, Settings, random_ids
+from .faults import Script, ScriptedFault
+from .injector import Injector
+from .platform import Changes, EmulatedJob, EmulatorSettings, Model, Refusal, random_ids
 from .responses import answered, failed, parsed, refused
 from .routes import Operation, asked
 
@@ -45,7 +45,7 @@ _COME_BACK_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
-class Options(Settings):
+class Options(EmulatorSettings):
     """The platform's settings and those of its HTTP side.
 
     Attributes:
@@ -81,7 +81,7 @@ class Server(Console):
         trouble: the faults, as they are carried out.
 
     Raises:
-        Mistaken: there is a file for the state, but no state in it.
+        InvalidInput: there is a file for the state, but no state in it.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Server(Console):
         self.options = options or Options()
         self.failures: list[Exception] = []
         super().__init__(self.options, now, new_id or random_ids(), self.options.state)
-        self.trouble = Trouble(self, self._leave, self.options.faults)
+        self.trouble = Injector(self, self._leave, self.options.faults)
         self._site: web.TCPSite | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -230,7 +230,7 @@ class Server(Console):
             raise Refusal(403, "FORBIDDEN", f"The API key lacks the scope {scope}")
         return sha256(key.encode(errors="surrogateescape")).hexdigest()
 
-    def _answer(self, job: Job, name_in_samples: str) -> dict[str, Json]:
+    def _answer(self, job: EmulatedJob, name_in_samples: str) -> dict[str, Json]:
         spelling = self.options.spelling
         answer: dict[str, Json] = {
             name_in_samples if spelling == "as-in-samples" else spelling: job.id,
@@ -300,17 +300,17 @@ class Emulator(Server):
         with self.lock:
             return deepcopy(self.platform.model(model_id))
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[EmulatedJob]:
         """Copies of all jobs, oldest first."""
         with self.lock:
             return deepcopy(self.platform.jobs())
 
     def set_model(self, model_id: str, **changes: Unpack[Changes]) -> None:
-        """Change a model by hand: see `Platform.set_model`."""
+        """Change a model by hand: see `EmulatedPlatform.set_model`."""
         with self.changing() as platform:
             platform.set_model(model_id, **changes)
 
-    def use(self, *faults: Fault, seed: int | None = None) -> None:
+    def use(self, *faults: ScriptedFault, seed: int | None = None) -> None:
         """From now on these faults in the place of those before."""
         with self.lock:
             self.trouble.use(Script(faults=list(faults), seed=seed))

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from .inputs import Mistaken
-from .platform import Job, Model, Platform
+from .inputs import InvalidInput
+from .platform import EmulatedJob, EmulatedPlatform, Model
 
 
 @dataclass
@@ -23,7 +23,7 @@ class _Contents:
 
     version: Literal[1] = 1
     models: list[Model] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[EmulatedJob] = field(default_factory=list)
 
 
 _CONTENTS = TypeAdapter(_Contents)
@@ -38,10 +38,10 @@ class Store:
         epoch: what to add to an instant of the platform's clock for the seconds since 1970.
 
     Raises:
-        Mistaken: the file holds no state, or can't be used.
+        InvalidInput: the file holds no state, or can't be used.
     """
 
-    def __init__(self, path: Path, platform: Platform, epoch: float) -> None:
+    def __init__(self, path: Path, platform: EmulatedPlatform, epoch: float) -> None:
         self._path, self._platform, self._epoch = path, platform, epoch
         self._written = b""
         try:
@@ -49,11 +49,13 @@ class Store:
             platform.restore(contents.models, [_moved(job, -epoch) for job in contents.jobs])
             self.save()  # that it can't be written is to be known now
         except OSError as error:
-            raise Mistaken(f"{path} can't be used: {error.strerror}") from None
+            raise InvalidInput(f"{path} can't be used: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
-            raise Mistaken(f"{path} holds no state of an emulator: {place and place + ': '}{first['msg']}") from None
+            raise InvalidInput(
+                f"{path} holds no state of an emulator: {place and place + ': '}{first['msg']}"
+            ) from None
 
     def save(self) -> None:
         """Write what has changed since the last time, the whole file or nothing of it."""
@@ -68,5 +70,5 @@ class Store:
         self._written = contents
 
 
-def _moved(job: Job, seconds: float) -> Job:
+def _moved(job: EmulatedJob, seconds: float) -> EmulatedJob:
     return replace(job, started=job.started + seconds)

@@ -1,7 +1,7 @@
 """A host for any Python `pulumi.dynamic` provider, and what a provider's methods can ask it for.
 
     contract.py    what a provider's author uses: `current_call`, `Call`, `Cancelled`, `PartialFailure`
-    diff.py        `DetailedDiff` and `Kind`, the answer of a `diff` that names its properties
+    diff.py        `DetailedDiff` and `DiffKind`, the answer of a `diff` that names its properties
     server.py      the engine's calls, answered by the providers
     call.py        one call: its waits, its cancellation, what it says
     threads.py     a thread for each call
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from .contract import Call, Cancelled, PartialFailure, current_call
 
 if TYPE_CHECKING:
-    from .diff import DetailedDiff, Kind
+    from .diff import DetailedDiff, DiffKind
 
-__all__ = ["Call", "Cancelled", "DetailedDiff", "Kind", "PartialFailure", "current_call"]
+__all__ = ["Call", "Cancelled", "DetailedDiff", "DiffKind", "PartialFailure", "current_call"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("DetailedDiff", "Kind"):
+    if name in ("DetailedDiff", "DiffKind"):
         from . import diff  # noqa: PLC0415 - it imports the SDK
 
         return getattr(diff, name)

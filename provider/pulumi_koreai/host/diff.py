@@ -6,7 +6,7 @@ from enum import StrEnum
 from pulumi.dynamic import DiffResult
 
 
-class Kind(StrEnum):
+class DiffKind(StrEnum):
     """How a property differs, by the names in `pulumi preview --json`. One with `REPLACE` makes it a replacement."""
 
     ADD = "add"
@@ -28,7 +28,7 @@ class DetailedDiff(DiffResult):
         replaces: the properties that make it a replacement.
         stables: as in `DiffResult` (no host passes them on).
         delete_before_replace: whether a replacement deletes first.
-        detailed: property path (`hyper_parameters.temperature`, `stop[0]`) to `Kind`, or its name.
+        detailed: property path (`hyper_parameters.temperature`, `stop[0]`) to `DiffKind`, or its name.
         input_diff: whether the paths are those of inputs; False for outputs. The engine looks up the old value there.
     """
 
@@ -39,7 +39,7 @@ class DetailedDiff(DiffResult):
         stables: Sequence[str] | None = None,
         delete_before_replace: bool | None = None,
         *,
-        detailed: Mapping[str, Kind | str],
+        detailed: Mapping[str, DiffKind | str],
         input_diff: bool = True,
     ) -> None:
         super().__init__(
@@ -48,5 +48,5 @@ class DetailedDiff(DiffResult):
             None if stables is None else list(stables),
             delete_before_replace,
         )
-        self.detailed = {path: Kind(kind) for path, kind in detailed.items()}
+        self.detailed = {path: DiffKind(kind) for path, kind in detailed.items()}
         self.input_diff = input_diff

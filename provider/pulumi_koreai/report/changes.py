@@ -7,13 +7,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ..api.wire import UNKNOWN, DeployRequest, Unknown
+from ..api.declared import UNKNOWN, DeployRequest, Unknown
 from ..core import state
 from ..core.impact import outlook, unfinished
-from ..core.lifecycle import Goal, Record, State, Step, steps_ahead
+from ..core.lifecycle import Goal, ModelState, Record, Step, steps_ahead
 from ..core.spec import ProgramSpec, file_spelling
-from .engine_json import SECRET, UNKNOWN_VALUE, Properties
-from .engine_json import Step as EngineStep
+from .engine_json import SECRET, UNKNOWN_VALUE, EngineStep, Properties
 
 _IT: Final = "the model"
 _THE_OLD_ONE: Final = "the present model"
@@ -25,7 +24,7 @@ _LETTING_GO: Final = ("delete", "delete-replaced", "replace")
 _UNSEEN: Final = "what is declared must be what runs: the platform has no call that could tell."
 
 
-class Kind(Enum):
+class ChangeKind(Enum):
     """What happens to a model, the gravest first; the value is the word for it."""
 
     UNDEPLOYED = "undeployed"
@@ -87,7 +86,7 @@ class Change:
     """
 
     name: str
-    kind: Kind | None
+    kind: ChangeKind | None
     words: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     cuts_off: bool = False
@@ -116,7 +115,7 @@ def changes(steps: Iterable[EngineStep]) -> list[Change]:
     """What the engine's steps mean to the models that they are about, the gravest first, each kind by name."""
     models = [step for step in steps if step.is_model]
     moved = _moved(models)
-    order = {kind: index for index, kind in enumerate(Kind)}
+    order = {kind: index for index, kind in enumerate(ChangeKind)}
     found = (_change(step, moved) for step in models)
     return sorted(found, key=lambda change: (order[change.kind] if change.kind else len(order), change.name))
 
@@ -133,7 +132,7 @@ def _moved(models: Sequence[EngineStep]) -> dict[object, _Moved]:
             new_id = step.new.inputs.get("model_id")
             have[new_id] = record if new_id == old_id else None
     return {
-        model_id: _Moved(all(one.state is State.UNDEPLOYED for one in records), have[model_id])
+        model_id: _Moved(all(one.state is ModelState.UNDEPLOYED for one in records), have[model_id])
         for model_id, records in let_go.items()
         if model_id in have
     }
@@ -146,7 +145,9 @@ def _record(step: EngineStep) -> Record | None:
 def _change(step: EngineStep, moved: Mapping[object, _Moved]) -> Change:
     old = step.old.outputs if step.old else {}
     record = _record(step)
-    before = _hardware(record.request) if record and record.state in (State.DEPLOYED, State.DEPLOYING) else None
+    before = (
+        _hardware(record.request) if record and record.state in (ModelState.DEPLOYED, ModelState.DEPLOYING) else None
+    )
     if step.new is None and record is not None:
         if to := moved.get(old.get("model_id")):
             return _left_alone(step.name, record, to, before)
@@ -159,7 +160,7 @@ def _change(step: EngineStep, moved: Mapping[object, _Moved]) -> Change:
         protection = (Difference("protect", step.old.protect, step.new.protect),)
     unprotected = bool(protection) and not protection[0].new
     if step.op == "same":
-        kind, words = (Kind.RECORDED, ("nothing is sent.",)) if protection else (None, ())
+        kind, words = (ChangeKind.RECORDED, ("nothing is sent.",)) if protection else (None, ())
         return Change(step.name, kind, words, protection, before=before, after=before, unprotected=unprotected)
     change = _declared(step, record, before, step.new.inputs if step.new else {}, moved)
     return replace(change, differences=change.differences + protection, unprotected=unprotected)
@@ -171,7 +172,7 @@ def _left_alone(name: str, record: Record, to: _Moved, before: Hardware | None) 
     words.append(_MOVED)
     if to.held and (record.state, record.request) != (to.held.state, to.held.request):
         words.append(_MOVED_DOUBTFUL)
-    kind = Kind.RESUMED if record.under_way else Kind.RECORDED
+    kind = ChangeKind.RESUMED if record.under_way else ChangeKind.RECORDED
     # What runs is counted once: with the other entry, where that has had it before.
     return Change(name, kind, tuple(words), before=None if to.held else before)
 
@@ -181,7 +182,7 @@ def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Ch
     steps = steps_ahead(record, goal)
     words = outlook(_IT, _IT, record, goal) or [f"{_IT} is undeployed already; nothing is sent."]
     cuts_off = Step.UNDEPLOY in steps
-    kind = Kind.UNDEPLOYED if cuts_off else Kind.RESUMED if steps else Kind.RECORDED
+    kind = ChangeKind.UNDEPLOYED if cuts_off else ChangeKind.RESUMED if steps else ChangeKind.RECORDED
     return Change(name, kind, (why, *words), cuts_off=cuts_off, before=before)
 
 
@@ -199,12 +200,12 @@ def _declared(
         spec = None  # of another version, with other rules
     undecided = _undecided(record, spec)
     if spec is None or undecided:
-        runs = record is None or record.state is not State.UNDEPLOYED
+        runs = record is None or record.state is not ModelState.UNDEPLOYED
         may_undeploy = runs and "deployed" in undecided
         spared = record is None or (spec is not None and spec.update_strategy == "redeploy")
         return Change(
             step.name,
-            Kind.OPEN,
+            ChangeKind.OPEN,
             (f"what is declared is known only in the run, so what happens to {_IT} is too.",),
             differences,
             before=before,
@@ -215,7 +216,7 @@ def _declared(
     after = _hardware_of(spec)
     if record is None:
         kind, said = _new(spec, moved.get(spec.model_id))
-        cuts_off = kind is Kind.UNDEPLOYED
+        cuts_off = kind is ChangeKind.UNDEPLOYED
         return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     old = step.old.outputs if step.old else {}
     if step.op == "replace" or spec.model_id != old.get("model_id"):
@@ -223,7 +224,9 @@ def _declared(
         cuts_off = Step.UNDEPLOY in steps_ahead(record, Goal(None))
         if old.get("model_id") in moved and old.get("model_id") != spec.model_id:
             said, cuts_off = [f"another model takes the place of {_THE_OLD_ONE}.", _MOVED_ON], False
-        return Change(step.name, Kind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
+        return Change(
+            step.name, ChangeKind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after
+        )
     goal = spec.goal(adopt=not old.get("adopt"))
     steps = steps_ahead(record, goal)
     timeless = replace(record, last_job_seconds=0.0)  # told apart: models that differ in nothing else are one row
@@ -237,40 +240,42 @@ def _declared(
     seconds = (
         record.last_job_seconds if back and (record.last_action, record.last_status) == ("DEPLOY", "SUCCESS") else 0
     )
-    if kind is Kind.TAKEN_OVER:
+    if kind is ChangeKind.TAKEN_OVER:
         said.append(_UNSEEN)
     return Change(step.name, kind, tuple(said) or ("nothing is sent.",), differences, cuts_off, seconds, before, after)
 
 
-def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[Kind, list[str]]:
+def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[ChangeKind, list[str]]:
     """What happens to a model that the stack does not know under this name."""
     (step,) = steps_ahead(None, spec.goal(adopt=True))
     match step:
         case Step.TAKE_OVER:
-            return Kind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
+            return ChangeKind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
         case Step.UNDEPLOY if moved and moved.idle:
-            return Kind.RECORDED, [f"{_IT} is undeployed already, as another entry's; the undeploy is sent once more."]
+            return ChangeKind.RECORDED, [
+                f"{_IT} is undeployed already, as another entry's; the undeploy is sent once more."
+            ]
         case Step.UNDEPLOY:
-            return Kind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
+            return ChangeKind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
         case _ if moved and not moved.idle:
             words = f"{_IT} is deployed over the running deployment, as it was another entry's before."
-            return Kind.REDEPLOYED, [words]
+            return ChangeKind.REDEPLOYED, [words]
         case _:
-            return Kind.DEPLOYED, [f"{_IT} is deployed."]
+            return ChangeKind.DEPLOYED, [f"{_IT} is deployed."]
 
 
-def _kind(record: Record, steps: list[Step], *, resumed: bool) -> Kind:
+def _kind(record: Record, steps: list[Step], *, resumed: bool) -> ChangeKind:
     match steps:
         case []:
-            return Kind.RESUMED if resumed else Kind.RECORDED
+            return ChangeKind.RESUMED if resumed else ChangeKind.RECORDED
         case [Step.TAKE_OVER]:
-            return Kind.TAKEN_OVER
+            return ChangeKind.TAKEN_OVER
         case [Step.UNDEPLOY]:
-            return Kind.UNDEPLOYED
-        case [Step.DEPLOY] if record.state is not State.DEPLOYED:
-            return Kind.DEPLOYED
+            return ChangeKind.UNDEPLOYED
+        case [Step.DEPLOY] if record.state is not ModelState.DEPLOYED:
+            return ChangeKind.DEPLOYED
         case _:
-            return Kind.REDEPLOYED
+            return ChangeKind.REDEPLOYED
 
 
 def _undecided(record: Record | None, spec: ProgramSpec | None) -> Set[str]:
@@ -364,7 +369,7 @@ def _differences(step: EngineStep, record: Record | None, news: Properties) -> I
     if step.old is None or record is None:
         return
     olds = step.old.outputs
-    if record.state is State.UNDEPLOYED and state.settled(olds, record) and not news.get("deployed", True):
+    if record.state is ModelState.UNDEPLOYED and state.settled(olds, record) and not news.get("deployed", True):
         olds = {**olds, **step.old.inputs}  # nothing runs: the outputs keep the parameters of what ran last
     paths_found = dict.fromkeys(state.differing(olds, news))
     for path in step.detailed_diff or {}:  # a secret that changes looks like one that does not

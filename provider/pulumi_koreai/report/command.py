@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from . import gantt
-from .changes import Kind
+from .changes import ChangeKind
 from .engine_json import Digest, ReadingError, read
 from .preview import Preview
 from .run import Report
@@ -38,14 +38,14 @@ exit status:
 
 
 def _has(preview: Preview, what: str) -> bool:
-    def any_is(*kinds: Kind) -> bool:
+    def any_is(*kinds: ChangeKind) -> bool:
         return any(change.kind in kinds for change in preview.changing)
 
     match what:
         case "undeploy":
-            return any_is(Kind.UNDEPLOYED) or any(change.may_undeploy for change in preview.changing)
+            return any_is(ChangeKind.UNDEPLOYED) or any(change.may_undeploy for change in preview.changing)
         case "replace":
-            return any_is(Kind.REPLACED)
+            return any_is(ChangeKind.REPLACED)
         case "cut-off":
             return any(change.cuts_off or change.may_cut_off for change in preview.changing)
         case "warning":

@@ -71,7 +71,7 @@ class ResourceState(_Read):
     init_errors: list[str] = Field(default_factory=list)
 
 
-class Step(_Read):
+class EngineStep(_Read):
     """What the engine will do to a resource, or has done.
 
     Attributes:
@@ -148,7 +148,7 @@ class Digest(_Read):
         change_summary: how many resources have which operation, the providers left out.
     """
 
-    steps: list[Step] = Field(default_factory=list)
+    steps: list[EngineStep] = Field(default_factory=list)
     diagnostics: list[Diagnostic] = Field(default_factory=list)
     change_summary: dict[str, int] = Field(default_factory=dict)
 
@@ -172,7 +172,7 @@ class Digest(_Read):
         return [line for line in self.diagnostics if line.severity == "error"]
 
 
-class _Metadata(Step):
+class _Metadata(EngineStep):
     old: ResourceState | None = None
     new: ResourceState | None = None
     detailed_diff: dict[str, object] | None = None
@@ -213,7 +213,7 @@ class Operation:
         lines: what was said of it, each with the second it was said in.
     """
 
-    step: Step
+    step: EngineStep
     begun: int
     ended: int | None = None
     failed: bool = False
@@ -288,15 +288,15 @@ def _events(text: str) -> Iterator[_Event]:
 
 def _planned(events: list[_Event]) -> Digest:
     """The digest of a preview, out of its stream."""
-    steps: list[Step] = [event.begun.metadata for event in events if event.begun]
+    steps: list[EngineStep] = [event.begun.metadata for event in events if event.begun]
     lines = [event.diagnostic for event in events if event.diagnostic and not event.diagnostic.ephemeral]
     return Digest(steps=_replacements_as_one(steps), diagnostics=lines)
 
 
-def _replacements_as_one(steps: Sequence[Step]) -> list[Step]:
+def _replacements_as_one(steps: Sequence[EngineStep]) -> list[EngineStep]:
     """The steps without both halves of each replacement, which the engine tells of beside the whole."""
 
-    def what(step: Step) -> tuple[str, str]:
+    def what(step: EngineStep) -> tuple[str, str]:
         return step.urn, step.old.id if step.old else ""
 
     halves = Counter(what(step) for step in steps if step.op == "replace")

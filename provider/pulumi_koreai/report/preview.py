@@ -5,22 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from ..api.wire import DeployRequest
+from ..api.declared import DeployRequest
 from ..base.durations import spoken
 from . import markdown
-from .changes import Change, Difference, Hardware, Kind, changes
+from .changes import Change, ChangeKind, Difference, Hardware, changes
 from .engine_json import SECRET, UNKNOWN_VALUE, Digest
 from .warnings import warnings
 
 MARKS: Final = {
-    Kind.UNDEPLOYED: "-",
-    Kind.REPLACED: "±",
-    Kind.REDEPLOYED: "~",
-    Kind.OPEN: "?",
-    Kind.DEPLOYED: "+",
-    Kind.RESUMED: "…",
-    Kind.TAKEN_OVER: "=",
-    Kind.RECORDED: "·",
+    ChangeKind.UNDEPLOYED: "-",
+    ChangeKind.REPLACED: "±",
+    ChangeKind.REDEPLOYED: "~",
+    ChangeKind.OPEN: "?",
+    ChangeKind.DEPLOYED: "+",
+    ChangeKind.RESUMED: "…",
+    ChangeKind.TAKEN_OVER: "=",
+    ChangeKind.RECORDED: "·",
 }
 
 _ROWS_SHOWN: Final = 20
@@ -86,7 +86,7 @@ class Preview:
         if not changing:
             return "**No model changes; nothing is sent.**"
         counts = Counter(change.kind for change in changing)
-        told = ", ".join(f"{counts[kind]} {kind.value}" for kind in Kind if counts[kind])
+        told = ", ".join(f"{counts[kind]} {kind.value}" for kind in ChangeKind if counts[kind])
         one = len(changing) == 1
         line = f"**{markdown.counted(len(changing), 'model')} change{'s' if one else ''}: {told}.**"
         cut = [change for change in changing if change.cuts_off]
@@ -94,7 +94,7 @@ class Preview:
         perhaps = f"; for {markdown.counted(may_be, 'model')} that is decided in the run" if may_be else ""
         if not cut:
             return f"{line} No caller is cut off{', as far as is known' if perhaps else ''}{perhaps}."
-        back = [change.cut_seconds for change in cut if change.kind is Kind.REDEPLOYED]
+        back = [change.cut_seconds for change in cut if change.kind is ChangeKind.REDEPLOYED]
         lasting = []
         if back:
             lasting.append(f"those of {markdown.counted(len(back), 'model')} for {_as_long_as(back)}")
@@ -141,7 +141,7 @@ def _as_long_as(seconds: Sequence[float]) -> str:
 
 def _table(changing: Sequence[Change], room: int) -> Iterator[str]:
     """The models that change, those to which the same happens in one row; of many rows, most are folded."""
-    groups: dict[tuple[Kind | None, tuple[str, ...], tuple[str, ...]], list[Change]] = {}
+    groups: dict[tuple[ChangeKind | None, tuple[str, ...], tuple[str, ...]], list[Change]] = {}
     for change in changing:
         told = tuple(map(_difference, change.differences)) or tuple(_runs_on(change))
         groups.setdefault((change.kind, change.words, told), []).append(change)
@@ -151,7 +151,7 @@ def _table(changing: Sequence[Change], room: int) -> Iterator[str]:
     head = markdown.table(header, [])
     rows = [_Row.of(kind, words, told, group) for (kind, words, told), group in groups.items() if kind]
     if len(rows) > _ROWS_SHOWN:
-        seen: Counter[Kind] = Counter()
+        seen: Counter[ChangeKind] = Counter()
         for row in rows:
             seen[row.kind] += 1
             row.folded = seen[row.kind] > _ROWS_OF_A_KIND
@@ -190,13 +190,13 @@ class _Row:
         folded: whether it is shown only when it is asked for.
     """
 
-    kind: Kind
+    kind: ChangeKind
     names: list[str]
     cells: list[str]
     folded: bool = False
 
     @classmethod
-    def of(cls, kind: Kind, words: Sequence[str], told: Sequence[str], group: Sequence[Change]) -> "_Row":
+    def of(cls, kind: ChangeKind, words: Sequence[str], told: Sequence[str], group: Sequence[Change]) -> "_Row":
         seconds = [change.cut_seconds for change in group if change.cut_seconds]
         words = list(words)
         if seconds and len(group) == 1:
@@ -213,7 +213,7 @@ class _Row:
 
 def _runs_on(change: Change) -> Iterator[str]:
     """What a new model runs on."""
-    if change.before is None and change.after is not None and change.kind is not Kind.RESUMED:
+    if change.before is None and change.after is not None and change.kind is not ChangeKind.RESUMED:
         _, replicas = _total([change.after])
         yield f"{_device(change.after)}, replicas: {replicas}"
 

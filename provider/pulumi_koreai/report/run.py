@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from ..base.durations import seconds, spoken
-from ..core.lifecycle import State
+from ..core.lifecycle import ModelState
 from . import gantt, markdown
 from .engine_json import Operation, Run
 from .gantt import Bar
@@ -26,7 +26,7 @@ Outcome = Literal["failed", "not finished", "done", "unchanged"]
 
 
 @dataclass(frozen=True)
-class Job:
+class ReportedJob:
     """A dock job, as far as the run shows it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Told:
     name: str
     outcome: Outcome
     what: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[ReportedJob, ...]
     reason: str
     begun: int
     ended: int
@@ -76,7 +76,7 @@ class Told:
         """
         ended = last if operation.ended is None else operation.ended
         outputs = operation.step.new.outputs if operation.step.new else {}
-        goes_on = operation.failed and outputs.get("state") in (State.DEPLOYING, State.UNDEPLOYING)
+        goes_on = operation.failed and outputs.get("state") in (ModelState.DEPLOYING, ModelState.UNDEPLOYING)
         outcome: Outcome = "done"
         if operation.step.op == "same":
             outcome = "unchanged"
@@ -205,13 +205,13 @@ def _row(told: Told) -> Sequence[str]:
     return [outcome, markdown.code(told.name), markdown.prose(told.what), jobs, spoken(told.ended - told.begun)]
 
 
-def _kind_of(job: Job) -> Literal["deploy", "undeploy"]:
+def _kind_of(job: ReportedJob) -> Literal["deploy", "undeploy"]:
     return "undeploy" if job.action == "undeploy" else "deploy"
 
 
-def _jobs(operation: Operation, ended: int) -> list[Job]:
+def _jobs(operation: Operation, ended: int) -> list[ReportedJob]:
     """The jobs that the lines of progress tell of, and the last one that was recorded, where no line came of it."""
-    jobs: list[Job] = []
+    jobs: list[ReportedJob] = []
     under_way = False
     for second, line in operation.lines:
         found = _PROGRESS.fullmatch(line.text)
@@ -222,7 +222,7 @@ def _jobs(operation: Operation, ended: int) -> list[Job]:
             elapsed = _elapsed(found["elapsed"])
             # Of a job that an earlier run began, no line says how long it has been going on.
             begun = operation.begun if elapsed is None else max(second - elapsed, operation.begun)
-            jobs.append(_until(Job(found["action"], found["job"], begun, begun, 0), ended))
+            jobs.append(_until(ReportedJob(found["action"], found["job"], begun, begun, 0), ended))
             under_way = True
     outputs = operation.step.new.outputs if operation.step.new else {}
     olds = operation.step.old.outputs if operation.step.old else {}
@@ -231,11 +231,11 @@ def _jobs(operation: Operation, ended: int) -> list[Job]:
     if isinstance(last, str) and last and last != olds.get("dock_status_id") and last not in {job.id for job in jobs}:
         action = "undeploy" if outputs.get("last_action") == "UNDEPLOY" else "deploy"
         begun = max(operation.begun, ended - round(exact)) if exact else operation.begun
-        jobs.append(_until(Job(action, last, begun, begun, 0), ended))
+        jobs.append(_until(ReportedJob(action, last, begun, begun, 0), ended))
     return [replace(job, seconds=exact) if job.id == last and exact else job for job in jobs]
 
 
-def _until(job: Job, ended: int) -> Job:
+def _until(job: ReportedJob, ended: int) -> ReportedJob:
     return replace(job, ended=ended, seconds=ended - job.begun)
 
 
@@ -246,7 +246,7 @@ def _elapsed(text: str | None) -> int | None:
     return 0 if text == "0s" else round(seconds(text))
 
 
-def _what(operation: Operation, jobs: Sequence[Job], outcome: Outcome) -> str:
+def _what(operation: Operation, jobs: Sequence[ReportedJob], outcome: Outcome) -> str:
     done = [f"{job.action}ed" for job in jobs]
     if outcome == "done" and not jobs:
         notes = " ".join(line.text for _, line in operation.lines if not line.ephemeral and line.severity == "info")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import markdown
-from .changes import Change, Kind
+from .changes import Change, ChangeKind
 
 EIGHT_GPUS: Final = ("g5.48xlarge", "g4dn.metal")
 """The device types with eight GPUs a replica; the others have one or four (AWS's pages of the G4 and G5 instances)."""
@@ -53,7 +53,7 @@ def _rules(stack: str) -> Iterator[_Rule]:
         yield _Rule(
             "undeployed in a production stack",
             "Whoever calls it gets no answer from then on.",
-            lambda change: "" if change.kind is Kind.UNDEPLOYED else None,
+            lambda change: "" if change.kind is ChangeKind.UNDEPLOYED else None,
         )
     yield _Rule("no longer protected", "A later slip can delete it.", lambda change: "" if change.unprotected else None)
     yield _Rule(

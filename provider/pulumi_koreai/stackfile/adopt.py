@@ -17,8 +17,9 @@ from typing import Final, NoReturn
 import yaml
 from pydantic import BaseModel, JsonValue
 
-from ..api.wire import DeployRequest, clean
-from ..core.spec import Fault, FileSpec, Path, check, file_spelling, fit, type_of, written
+from ..api.declared import DeployRequest
+from ..api.messages import clean
+from ..core.spec import DeclarationFault, FileSpec, Path, check, file_spelling, fit, type_of, written
 from .check import findings
 from .entries import MODELS_KEY
 from .yamlfile import NotYaml, YamlFile, plain
@@ -121,7 +122,7 @@ def _put(entry: Entry, path: Sequence[str], value: object) -> None:
 
 def entry_of(
     export: Export, model_id: str, deployment_name: str | None = None, model_type: str | None = None
-) -> tuple[Entry, list[Fault]]:
+) -> tuple[Entry, list[DeclarationFault]]:
     """The entry of a model that is to be taken over, and what is missing in it or wrong.
 
     What is missing stands in the entry as None.

@@ -22,9 +22,10 @@ from pathlib import Path as FilePath
 from typing import Final
 from urllib.parse import urlsplit
 
+from ..api.declared import UNKNOWN
 from ..api.errors import ConfigError
+from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
-from ..api.wire import UNKNOWN, clean
 from ..core.spec import Path, counted, fit, written
 from .entries import MODELS_KEY, StackFileError, model_ids, read
 from .schema import SETTINGS

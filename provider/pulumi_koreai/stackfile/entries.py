@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from ..api.errors import KoreaiError
-from ..core.spec import Fault, FileSpec, check, counted, file_spelling, fit
+from ..core.spec import DeclarationFault, FileSpec, check, counted, file_spelling, fit
 
 MODELS_KEY: Final = "koreai-models:models"
 
@@ -20,7 +20,7 @@ class StackFileError(KoreaiError):
         faults: each with the name of its entry ("" for the file as a whole).
     """
 
-    def __init__(self, faults: list[tuple[str, Fault]]) -> None:
+    def __init__(self, faults: list[tuple[str, DeclarationFault]]) -> None:
         self.faults = faults
         lines = "".join(f"\n  {fit(name)}: {fault}" if name else f"\n  {fault}" for name, fault in faults)
         super().__init__(f"{counted(len(faults))} in `{MODELS_KEY}` of the stack's file; nothing was done:{lines}")
@@ -34,10 +34,12 @@ def read(models: object) -> dict[str, FileSpec]:
     """
     if models is None:
         example = f"\n    {MODELS_KEY}:\n      my-model:\n        modelId: cm-…"
-        raise StackFileError([("", Fault("", f"it is missing; write `{{}}` for no model, or for instance:{example}"))])
+        raise StackFileError(
+            [("", DeclarationFault("", f"it is missing; write `{{}}` for no model, or for instance:{example}"))]
+        )
     if not isinstance(models, Mapping):
-        raise StackFileError([("", Fault("", "it must be a map from a name to a model"))])
-    faults: list[tuple[str, Fault]] = []
+        raise StackFileError([("", DeclarationFault("", "it must be a map from a name to a model"))])
+    faults: list[tuple[str, DeclarationFault]] = []
     entries: dict[str, FileSpec] = {}
     for name, given in models.items():
         inputs, found = check(FileSpec, given, file_spelling)
@@ -59,18 +61,18 @@ def model_ids(models: object) -> Iterator[tuple[str, str]]:
             yield name, model_id
 
 
-def _doubles(models: Mapping[str, object]) -> list[tuple[str, Fault]]:
-    faults: list[tuple[str, Fault]] = []
+def _doubles(models: Mapping[str, object]) -> list[tuple[str, DeclarationFault]]:
+    faults: list[tuple[str, DeclarationFault]] = []
     first: dict[str, str] = {}
     for name, model_id in model_ids(models):
         if model_id in first:
             twin = f"{fit(model_id)} is the model of '{fit(first[model_id])}' too"
-            faults.append((name, Fault("modelId", f"{twin}; a model has one deployment, so one entry")))
+            faults.append((name, DeclarationFault("modelId", f"{twin}; a model has one deployment, so one entry")))
         first.setdefault(model_id, name)
     return faults
 
 
-def _order(models: Mapping[str, object], faults: list[tuple[str, Fault]]) -> list[str]:
+def _order(models: Mapping[str, object], faults: list[tuple[str, DeclarationFault]]) -> list[str]:
     graph: dict[str, list[str]] = {}
     for name, given in models.items():
         wanted = given.get("dependsOn") if isinstance(given, Mapping) else None
@@ -84,10 +86,12 @@ def _order(models: Mapping[str, object], faults: list[tuple[str, Fault]]) -> lis
                 near = get_close_matches(other, list(models), 1)
                 some = ", ".join(map(fit, list(models)[:_ENTRIES_SHOWN]))
                 known = f"nearest: {fit(near[0])}" if near else f"entries: {some}"
-                faults.append((name, Fault("dependsOn", f'"{fit(other)}" is no entry of this file; {known}')))
+                faults.append(
+                    (name, DeclarationFault("dependsOn", f'"{fit(other)}" is no entry of this file; {known}'))
+                )
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        faults.append((cycle[-1], Fault("dependsOn", f"a cycle: {' → '.join(map(fit, reversed(cycle)))}")))
+        faults.append((cycle[-1], DeclarationFault("dependsOn", f"a cycle: {' → '.join(map(fit, reversed(cycle)))}")))
         return []

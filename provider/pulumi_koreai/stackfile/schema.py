@@ -1,7 +1,7 @@
 """The JSON Schema of a stack's file, for editors: `koreai schema`.
 
-It is made of the models in `spec.py` and `api/wire.py`. Its words are those of draft 7, which editors know best, and
-mean the same in draft 2020-12. What a field takes is no `anyOf` of types, so that an editor names the one rule that is
+It is made of the models in `core/spec.py` and `api/declared.py`. Its words are those of draft 7, which editors know
+best, and mean the same in draft 2020-12. What a field takes is no `anyOf` of types, so that an editor names the one rule that is
 broken; `patternErrorMessage` is the YAML language server's own word for how to say it.
 
 It takes what the program takes, but for the rules that JSON Schema can't express:
@@ -28,8 +28,8 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, JsonValue, StringConstraints, WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from ..api.declared import NUMBER_TEXT, WHOLE_TEXT
 from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
-from ..api.wire import NUMBER_TEXT, WHOLE_TEXT
 from ..core.spec import FileSpec, allowed_in, file_spelling, type_of
 from .entries import MODELS_KEY
 
@@ -42,7 +42,7 @@ _TRUE: Final = ("true", "yes", "on", "y", "t", "1")
 _FALSE: Final = ("false", "no", "off", "n", "f", "0")
 
 
-def schema() -> Schema:
+def stack_file_schema() -> Schema:
     """The schema of a whole stack file."""
     models: Schema = {
         "type": "object",
@@ -254,7 +254,7 @@ def descriptions(kind: type[BaseModel]) -> dict[str, str]:
 
 def text() -> str:
     """The schema as it is in `stacks/schema.json`."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from ..api.wire import UNKNOWN
+from ..api.declared import UNKNOWN
 from ..core.spec import Path
 
 try:  # ten times as fast, where PyYAML was built with it

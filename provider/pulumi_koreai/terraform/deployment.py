@@ -30,7 +30,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 from ..api.errors import JobTimeout, KoreaiError
 from ..core import state
 from ..core.impact import interrupted, left_alone, outlook, timed_out, unfinished
-from ..core.lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, Record, State, steps_ahead
+from ..core.lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, ModelState, Record, steps_ahead
 from ..core.spec import Timeouts, check, python_spelling
 from ..host.errors import of_ours
 from .platform import Handed, Intent, Interrupted, Platform
@@ -43,7 +43,7 @@ from .schema import (
     declared,
     decoded,
     holds_unknown,
-    schema,
+    resource_schema,
 )
 from .words import terraform
 
@@ -93,7 +93,7 @@ class ModelDeployment:
 
     @classmethod
     def get_schema(cls) -> Schema:
-        return schema()
+        return resource_schema()
 
     def validate(self, diagnostics: Diagnostics, _type_name: str, config: Values) -> None:
         """Tell every fault at once, each at its attribute."""
@@ -146,7 +146,7 @@ class ModelDeployment:
             goal = _spec(planned).goal(adopt=not prior["adopt"])
             lines = outlook(prior["model_id"], planned["model_id"], record, goal)
             if why or steps_ahead(record, goal):
-                reached = State.DEPLOYED if planned["deployed"] else State.UNDEPLOYED
+                reached = ModelState.DEPLOYED if planned["deployed"] else ModelState.UNDEPLOYED
                 values = planned | open_results | {"state": reached.value}
             else:
                 values = planned
@@ -193,7 +193,7 @@ class ModelDeployment:
         if wrong := [fault for fault in faults if fault.path == "model_id"]:
             _tell(context.diagnostics, str(wrong[0]))
             return None
-        return {**_NOTHING, "model_id": model_id, "state": State.FAILED.value, "last_status": UNKNOWN_STATUS}
+        return {**_NOTHING, "model_id": model_id, "state": ModelState.FAILED.value, "last_status": UNKNOWN_STATUS}
 
     def upgrade(self, _context: UpgradeContext, version: int, old: Mapping[str, Any]) -> Values:
         """The state of an older version: what it did not have is not set, what there is no more is left out."""
@@ -258,7 +258,7 @@ class ModelDeployment:
             else:
                 lifecycle.retire(_timeouts(prior).of("delete"))
             now = lifecycle.record or before
-            if goes_on or now.state is State.UNDEPLOYED:
+            if goes_on or now.state is ModelState.UNDEPLOYED:
                 self._platform.handed[model_id] = Handed(now, bool(prior["adopt"]))
         except (KoreaiError, Interrupted) as error:
             now = (lifecycle.record if lifecycle else None) or before
@@ -313,7 +313,7 @@ def _reason(
         reason = f"{unfinished(spec.model_id, now)}\n{of_ours(error, 'this provider')}"
     else:
         reason = str(error) + (f"\n{timed_out(operation, now)}" if isinstance(error, JobTimeout) else "")
-    if now and now.state is State.UNDEPLOYED and spec.deployed and before and before.state is not now.state:
+    if now and now.state is ModelState.UNDEPLOYED and spec.deployed and before and before.state is not now.state:
         reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
     return reason
 
@@ -329,9 +329,9 @@ def _warn_of_the_end(diagnostics: Diagnostics, prior: Values) -> None:
         diagnostics.add_warning(terraform(line), path=["state"])
 
 
-def _replaced(model_id: str, declared_id: object, state: State) -> str:
+def _replaced(model_id: str, declared_id: object, state: ModelState) -> str:
     new = declared_id if isinstance(declared_id, str) else "another model"
-    cut = "its callers are" if state is State.DEPLOYED else "its callers, if it has any, are"
+    cut = "its callers are" if state is ModelState.DEPLOYED else "its callers, if it has any, are"
     return (
         f"{model_id} is replaced by {new}. With `create_before_destroy` in its `lifecycle` block {new} comes first;"
         f" without it {model_id} is undeployed first and {cut} cut off until {new} is there."

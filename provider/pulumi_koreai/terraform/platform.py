@@ -150,7 +150,7 @@ class Platform:
         _diagnostics.get().add_warning(terraform(text))
 
 
-def schema() -> Schema:
+def provider_schema() -> Schema:
     """The schema of the provider's block: the settings."""
     return Schema(
         attributes=[

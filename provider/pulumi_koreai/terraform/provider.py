@@ -8,7 +8,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from .deployment import ModelDeployment
-from .platform import Platform, schema
+from .platform import Platform, provider_schema
 from .schema import decoded
 from .words import terraform
 
@@ -33,7 +33,7 @@ class Provider:
         return ADDRESS
 
     def get_provider_schema(self, _diagnostics: Diagnostics) -> Schema:
-        return schema()
+        return provider_schema()
 
     def validate_config(self, _diagnostics: Diagnostics, _config: Mapping[str, Any]) -> None:
         """The environment may hold the rest, and only where plans are made: see `configure_provider`."""
@@ -41,7 +41,7 @@ class Provider:
     def configure_provider(self, diagnostics: Diagnostics, config: Mapping[str, Any]) -> None:
         """Take the configuration; what is missing or wrong is told before anything is planned."""
         try:
-            self.platform.configure(decoded(schema().attributes, config))
+            self.platform.configure(decoded(provider_schema().attributes, config))
         except ConfigError as error:
             for fault in terraform(str(error)).splitlines():
                 diagnostics.add_error(fault)

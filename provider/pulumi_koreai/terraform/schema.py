@@ -1,7 +1,7 @@
 """The resource's schema, out of the pydantic models, and values between Terraform and them.
 
 Terraform's values are dictionaries in which an attribute that is not set is None. A name, a type, a range or a default
-is written once, in `api/wire.py` and `spec.py`.
+is written once, in `api/declared.py` and `spec.py`.
 """
 
 import re
@@ -15,7 +15,7 @@ from tf.schema import Attribute, Schema  # type: ignore[import-untyped]
 from tf.types import Bool, List, String, TfType, Unknown  # type: ignore[import-untyped]
 from tf.types import Number as AnyNumber
 
-from ..api.wire import UNKNOWN
+from ..api.declared import UNKNOWN
 from ..core.spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
 from ..stackfile.schema import descriptions
 from .words import terraform
@@ -140,7 +140,7 @@ ATTRIBUTES: Final = (
 )
 
 
-def schema() -> Schema:
+def resource_schema() -> Schema:
     """The schema of `koreai_model_deployment`."""
     return Schema(
         attributes=list(ATTRIBUTES),

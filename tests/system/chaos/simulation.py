@@ -18,7 +18,7 @@ from pulumi.dynamic import CreateResult, UpdateResult
 from urllib3 import HTTPResponse
 
 from pulumi_koreai.api.errors import KoreaiError
-from pulumi_koreai.emulator.platform import Fail, Job, Platform, Refusal, Settings
+from pulumi_koreai.emulator.platform import EmulatedJob, EmulatedPlatform, EmulatorSettings, Fail, Refusal
 from pulumi_koreai.emulator.platform import random_ids as seeded_ids
 from pulumi_koreai.host import Cancelled, DetailedDiff, PartialFailure
 from pulumi_koreai.provider import ModelDeploymentProvider
@@ -83,7 +83,7 @@ class Exchange:
         """The true answer. `told`: the client will see it."""
         return self.world.take(self.request, told=told)
 
-    def job(self) -> Job | None:
+    def job(self) -> EmulatedJob | None:
         """The job that is asked for, None for a command."""
         return self.world.job_asked_for(self.request)
 
@@ -219,8 +219,8 @@ class World:
 
     def __init__(self) -> None:
         self.clock = SimClock()
-        self.platform = Platform(
-            Settings(job_seconds=60.0, undeploy_seconds=5.0, models=frozenset(MODELS)),
+        self.platform = EmulatedPlatform(
+            EmulatorSettings(job_seconds=60.0, undeploy_seconds=5.0, models=frozenset(MODELS)),
             self.clock.monotonic,
             seeded_ids(5),
         )
@@ -291,7 +291,7 @@ class World:
         }
         return answer(200, said | ({"response": {"message": job.reason}} if job.status == "FAILED" else {}))
 
-    def job_asked_for(self, request: Request) -> Job | None:
+    def job_asked_for(self, request: Request) -> EmulatedJob | None:
         """The job that a look is about, None for a command."""
         job_id = urlsplit(request.target).path.rpartition("/")[2]
         return next((job for job in self.platform.jobs() if job.id == job_id), None)

@@ -28,7 +28,7 @@ from pulumi_koreai import provider
 from pulumi_koreai.api import client
 from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.core import lifecycle
-from pulumi_koreai.core.lifecycle import Goal, Lifecycle, Record, State, Step, next_step
+from pulumi_koreai.core.lifecycle import Goal, Lifecycle, ModelState, Record, Step, next_step
 from pulumi_koreai.emulator.platform import Fail, Refusal
 from pulumi_koreai.host import Cancelled, PartialFailure
 from pulumi_koreai.provider import ModelDeploymentProvider
@@ -223,7 +223,7 @@ def forget_the_job_under_way(patch: pytest.MonkeyPatch) -> None:
 
 def take_a_failure_for_an_end(patch: pytest.MonkeyPatch) -> None:
     def broken(record: Record | None, goal: Goal) -> Step | None:
-        return None if record and record.state is State.FAILED else next_step(record, goal)
+        return None if record and record.state is ModelState.FAILED else next_step(record, goal)
 
     patch.setattr(lifecycle, "next_step", broken)
 

@@ -21,8 +21,8 @@ from typing import Any, Final, get_args
 import pytest
 from semver import Version
 
-from pulumi_koreai.emulator import Emulator, Fail, Fault
-from pulumi_koreai.emulator.platform import Deployment, Job
+from pulumi_koreai.emulator import Emulator, Fail, ScriptedFault
+from pulumi_koreai.emulator.platform import Deployment, EmulatedJob
 from pulumi_koreai.emulator.platform import Model as PlatformModel
 from tests.system.engine.workspace import KEY, Host, Model, Workspace, model
 
@@ -73,7 +73,7 @@ def as_recorded(platform: Emulator, exported: dict[str, Any]) -> None:
     for condition, recorded in outputs_in(exported["deployment"]).items():
         this = PlatformModel(f"cm-{condition}")
         serving = Deployment(condition, "openSource", {"name": condition})
-        job = Job(recorded["dock_status_id"], this.id, "DEPLOY", time.monotonic(), 0, "SUCCESS")
+        job = EmulatedJob(recorded["dock_status_id"], this.id, "DEPLOY", time.monotonic(), 0, "SUCCESS")
         match condition:
             case "deployed" | "adopted" | "unknown":
                 this.state, this.deployment = "Deployed", serving
@@ -193,7 +193,7 @@ def written(workspace: Workspace) -> dict[str, Any]:
     workspace.up()
     platform.set_model("cm-failed", fail=Fail(deploy="no GPU is free"))
     platform.set_model("cm-deploying", job_seconds=3600)
-    platform.use(Fault.named("reset-taken", "deploy", model="cm-unknown"))
+    platform.use(ScriptedFault.named("reset-taken", "deploy", model="cm-unknown"))
     workspace.use("own")
     workspace.declare(DECLARED)
     workspace.up(fails=True)

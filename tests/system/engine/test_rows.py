@@ -6,7 +6,7 @@ Which requests each row of the table sends is in tests/terraform/test_conformanc
 import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail
-from pulumi_koreai.emulator.faults import Fault
+from pulumi_koreai.emulator.faults import ScriptedFault
 from tests.system.engine.workspace import Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
@@ -94,7 +94,7 @@ def test_a_renamed_entry_stays_deployed(deployed: Workspace) -> None:
 def test_a_renamed_entry_stays_deployed_when_the_deletion_of_the_old_one_is_left_to_the_next_up(
     deployed: Workspace,
 ) -> None:
-    deployed.emulator.use(Fault.named("reset-taken", "deploy", times=1))
+    deployed.emulator.use(ScriptedFault.named("reset-taken", "deploy", times=1))
     deployed.declare(talk=model())
     deployed.up(fails=True)
     deployed.up()

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pulumi_koreai.emulator import Emulator, Fail, Fault
+from pulumi_koreai.emulator import Emulator, Fail, ScriptedFault
 from pulumi_koreai.emulator.faults import Answer, When
 from tests.system.engine.workspace import KEY, Workspace, model, warmer
 
@@ -131,7 +131,7 @@ def test_the_key_is_found_nowhere(workspace: Workspace, key: str, tmp_path: Path
         up()
         workspace.declare(chat=warmer(updateStrategy="redeploy"))
         platform.use(
-            Fault(
+            ScriptedFault(
                 then=[Answer(status=400, body={"message": f"not with {key}"})],
                 operation=["deploy"],
                 when=When(times=1),

@@ -15,11 +15,10 @@ from typing import Any, Final, TypeAlias
 
 from pulumi.runtime.proto import provider_pb2
 
-from pulumi_koreai.api.wire import DeployRequest
+from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core.state import RESULTS
 from pulumi_koreai.emulator import KINDS, Emulator, Options
-from pulumi_koreai.emulator.faults import Answer, Cut, Reset, Someone
-from pulumi_koreai.emulator.faults import Job as OddJob
+from pulumi_koreai.emulator.faults import Answer, Cut, OddJob, Reset, Someone
 from tests.host import harness
 from tests.host.harness import FakeEngine, HostProcess
 from tests.system.matrix import watch

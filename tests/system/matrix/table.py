@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pulumi_koreai.emulator import KINDS
-from pulumi_koreai.emulator.faults import Answer
-from pulumi_koreai.emulator.faults import Job as OddJob
+from pulumi_koreai.emulator.faults import Answer, OddJob
 from tests.system.matrix.operations import Often, Operation, Run, Seen
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "faults.md"

@@ -12,9 +12,8 @@ from typing import Final
 
 import pytest
 
-from pulumi_koreai.emulator import KINDS, Emulator, Fault, Options
-from pulumi_koreai.emulator.faults import Job as OddJob
-from pulumi_koreai.emulator.faults import storm
+from pulumi_koreai.emulator import KINDS, Emulator, Options, ScriptedFault
+from pulumi_koreai.emulator.faults import OddJob, storm
 from pulumi_koreai.emulator.platform import NEVER_SECONDS
 from tests.system.engine.workspace import Model, Workspace, model
 from tests.system.matrix import watch
@@ -65,11 +64,13 @@ def workspace(tmp_path: Path, engine_env: dict[str, str], platform: Emulator, st
     return made
 
 
-def interrupted_with(run: Run) -> Fault:
+def interrupted_with(run: Run) -> ScriptedFault:
     """Has the deploy that is to be interrupted not end, and be odd if the run's fault says so."""
     kind = KINDS[run.kind or ""]
     assert isinstance(kind, OddJob)
-    return Fault(then=[kind.model_copy(update={"seconds": NEVER_SECONDS})], operation=["deploy"], model=run.model)
+    return ScriptedFault(
+        then=[kind.model_copy(update={"seconds": NEVER_SECONDS})], operation=["deploy"], model=run.model
+    )
 
 
 def entry(run: Run, *, begun: bool) -> Model | None:
@@ -221,7 +222,7 @@ def test_the_sample_has_every_outcome() -> None:
 def test_a_deploy_whose_answer_was_lost_is_never_sent_twice_in_the_same_run(workspace: Workspace, host: Host) -> None:
     rows = ("no good answer", "no good answer, and taken", "another job's answer")
     models = {f"cm-{kind}": kind for row in rows for kind in GROUPS[row]}
-    workspace.emulator.use(*(Fault.named(kind, "deploy", model=model_id) for model_id, kind in models.items()))
+    workspace.emulator.use(*(ScriptedFault.named(kind, "deploy", model=model_id) for model_id, kind in models.items()))
     workspace.declare({model_id: model(modelId=model_id) for model_id in models})
     workspace.use(host)
     output = workspace.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", fails=True).output

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import requests
 
-from pulumi_koreai.emulator import KINDS, Emulator, Fault
-from pulumi_koreai.emulator.faults import Away, Effect, When
-from pulumi_koreai.emulator.faults import Job as OddJob
+from pulumi_koreai.emulator import KINDS, Emulator, ScriptedFault
+from pulumi_koreai.emulator.faults import Away, Effect, OddJob, When
 from pulumi_koreai.emulator.routes import Operation as Request
 from tests.system.matrix.operations import DOWN, Run
 
@@ -33,19 +32,19 @@ def leave(emulator: Emulator) -> None:
     requests.post(f"{emulator.url}/emulator/away", json=seconds, timeout=10).raise_for_status()
 
 
-def fault(run: Run, as_here: Callable[[Effect], Effect] = lambda effect: effect) -> Fault:
+def fault(run: Run, as_here: Callable[[Effect], Effect] = lambda effect: effect) -> ScriptedFault:
     """What strikes. `as_here`: makes the effect one of the world of the test."""
     assert run.kind is not None
     if run.kind == DOWN:
         before = request_before(run)
         assert before is not None
-        return Fault(then=[Away(seconds=AWAY_SECONDS)], operation=[before], model=run.model, when=When(times=1))
+        return ScriptedFault(then=[Away(seconds=AWAY_SECONDS)], operation=[before], model=run.model, when=When(times=1))
     what, kind = run.what, KINDS[run.kind]
     strikes = what.strikes
     if isinstance(kind, OddJob) and what.posts:  # the fault of a job is one of the job that is looked at
         strikes = _request(what.posts[what.it])
     when = When(times=1) if run.often == "once" else When()
-    return Fault(then=[as_here(kind)], operation=[strikes], model=run.model, when=when)
+    return ScriptedFault(then=[as_here(kind)], operation=[strikes], model=run.model, when=when)
 
 
 def request_before(run: Run) -> Request | None:

@@ -8,17 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from pulumi_koreai.api.wire import (
-    UNKNOWN,
-    DeployRequest,
-    DockJob,
-    HyperParameters,
-    OptimizationInfo,
-    ScalingParameters,
-    clean,
-    message_in,
-    says_not_deployed,
-)
+from pulumi_koreai.api.declared import UNKNOWN, DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters
+from pulumi_koreai.api.dock_job import DockJob
+from pulumi_koreai.api.messages import clean, message_in, says_not_deployed
 
 ID_SPELLINGS = ("dock-statusId", "dockStatusId", "dockstatusId", "_id")
 

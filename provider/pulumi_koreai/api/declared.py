@@ -1,19 +1,13 @@
-"""What goes over the wire, both ways: the one place that knows the vendor's names.
+"""What a user declares of a deployment, and sends: the vendor's fields and ranges.
 
-What a user declares is strict (`Declared`): an unknown key or a value out of its range is an error. What the
-platform answers is not (`DockJob`): every spelling seen is understood, what is new is kept and does no harm.
-
-Source of the fields and ranges: the vendor's pages *Deploy a Model API*, *Undeploy a Model API* and *Get Dock
-Status API* (AI for Process, APIs).
+Strict: an unknown key or a value out of its range is an error. Source: the vendor's page *Deploy a Model API*
+(AI for Process, APIs).
 """
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
 from pydantic import (
-    AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,8 +21,6 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-
-Action = Literal["DEPLOY", "UNDEPLOY"]
 
 
 class Unknown:
@@ -184,152 +176,3 @@ class DeployRequest(Declared):
         """The JSON body of the deploy call; what was left out is not sent."""
         body: dict[str, JsonValue] = self.model_dump(by_alias=True, exclude_none=True, exclude={"model_type"})
         return {"name": body.pop("deploymentName"), **body}
-
-
-_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|</?[a-zA-Z!][^<>]*>", re.DOTALL | re.IGNORECASE)
-_MESSAGE_MAX_CHARS: Final = 400
-_MESSAGE_MAX_DEPTH: Final = 8
-_MESSAGE_KEYS: Final = (
-    "msg",
-    "message",
-    "error",
-    "errors",
-    "errorMessage",
-    "error_description",
-    "reason",
-    "failureReason",
-    "statusMessage",
-    "detail",
-    "details",
-    "description",
-    "title",
-)
-
-
-def clean(text: str) -> str:
-    """`text` of a foreign source, fit for a terminal: one line, nothing unprintable, at most 400 characters."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in _ESCAPE_SEQUENCE.sub(" ", text))
-    line = " ".join(printable.split())
-    return line if len(line) <= _MESSAGE_MAX_CHARS else line[: _MESSAGE_MAX_CHARS - 1] + "…"
-
-
-def message_in(body: JsonValue) -> str:
-    """What the platform says in `body`, whatever its shape; "" when it says nothing.
-
-    The vendor does not document its error bodies: `{"errors":[{"msg":…}]}`, `{"message":…}`, plain text and HTML
-    pages are all understood.
-    """
-    return clean(_find_message(body, _MESSAGE_MAX_DEPTH))
-
-
-_NOT_DEPLOYED = re.compile(
-    r"not\s+(currently\s+|yet\s+)?deployed|already\s+(been\s+)?undeployed|no\s+(active\s+|running\s+)?deployment",
-    re.IGNORECASE,
-)
-_ANOTHER_JOB = re.compile(
-    r"\banother (job|(un)?deploy\w*|operation)\b"
-    r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
-    r"|\bbeing (un)?deployed\b|\b(is|still|currently|already) (busy|(un)?deploying)\b",
-    re.IGNORECASE,
-)
-
-
-def says_not_deployed(message: str) -> bool:
-    """Whether the platform's message is that the model is not deployed, and no job is about to change that.
-
-    The vendor documents no code for it.
-    """
-    without, times = _NOT_DEPLOYED.subn("", message)
-    return times > 0 and not says_another_job(without)
-
-
-def says_another_job(message: str) -> bool:
-    """Whether the platform's message is that another job is under way on the model. Not documented either."""
-    return bool(_ANOTHER_JOB.search(message))
-
-
-def _find_message(body: JsonValue, depth: int) -> str:
-    if depth == 0:
-        return ""
-    match body:
-        case str():
-            return _MARKUP.sub(" ", body) if "<" in body else body
-        case list():
-            return "; ".join(filter(None, (_find_message(item, depth - 1) for item in body)))
-        case dict():
-            for key in _MESSAGE_KEYS:
-                if found := _find_message(body.get(key), depth - 1):
-                    return found
-            return ""
-        case _:
-            return ""
-
-
-class DockJob(BaseModel):
-    """A dock job, as the platform answered it.
-
-    Attributes:
-        id: `ds-…`; answered as `dock-statusId`, `dockStatusId`, `dockstatusId` or `_id`.
-        model_id: the job's subject, "" when the answer has none.
-        action: `DEPLOY`, `UNDEPLOY`, …, in capitals; "" when the answer has none.
-        status: `IN_PROGRESS`, `SUCCESS`, `FAILED`, or one never seen before, in capitals.
-        percent: `percentageComplete`, 0–100; None when the answer has none.
-        raw: the whole answer.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,200}$")] = Field(
-        validation_alias=AliasChoices("dock-statusId", "dockStatusId", "dockstatusId", "_id")
-    )
-    model_id: str = Field(default="", validation_alias="modelId")
-    action: str = ""
-    status: Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, to_upper=True)]
-    percent: float | None = Field(default=None, validation_alias="percentageComplete")
-    raw: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
-
-    @field_validator("model_id", "action", mode="before")
-    @classmethod
-    def _text_or_nothing(cls, value: object, info: ValidationInfo) -> str:
-        text = clean(value) if isinstance(value, str) else ""
-        return text.upper() if info.field_name == "action" else text
-
-    @field_validator("percent", mode="before")
-    @classmethod
-    def _percent_or_nothing(cls, value: object) -> float | None:
-        # A progress figure is a courtesy: one that can't be read must not end a wait.
-        try:
-            number = float(value.rstrip(" %")) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            return None
-        return min(max(number, 0.0), 100.0) if number == number else None
-
-    @classmethod
-    def parse(cls, answer: Mapping[str, JsonValue]) -> Self:
-        """Read an answer of the platform.
-
-        Raises:
-            pydantic.ValidationError: there is no job id or no status in it.
-        """
-        return cls.model_validate({**answer, "raw": dict(answer)})
-
-    @property
-    def succeeded(self) -> bool:
-        return self.status == "SUCCESS"
-
-    @property
-    def failed(self) -> bool:
-        return self.status == "FAILED"
-
-    @property
-    def ended(self) -> bool:
-        """A status never seen before is not an end."""
-        return self.succeeded or self.failed
-
-    @property
-    def reason(self) -> str:
-        """The platform's own words on the job, "" when it has none."""
-        return message_in(self.raw.get("response")) or message_in(
-            {key: value for key, value in self.raw.items() if key in _MESSAGE_KEYS}
-        )

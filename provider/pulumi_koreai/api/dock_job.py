@@ -1,0 +1,92 @@
+"""A dock job, as the platform answers it: every spelling seen is understood, what is new is kept and does no harm.
+
+Source: the vendor's pages *Deploy a Model API*, *Undeploy a Model API*, *Get Dock Status API* (AI for Process, APIs).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+
+from .messages import MESSAGE_KEYS, clean, message_in
+
+Action = Literal["DEPLOY", "UNDEPLOY"]
+
+
+class DockJob(BaseModel):
+    """A dock job, as the platform answered it.
+
+    Attributes:
+        id: `ds-…`; answered as `dock-statusId`, `dockStatusId`, `dockstatusId` or `_id`.
+        model_id: the job's subject, "" when the answer has none.
+        action: `DEPLOY`, `UNDEPLOY`, …, in capitals; "" when the answer has none.
+        status: `IN_PROGRESS`, `SUCCESS`, `FAILED`, or one never seen before, in capitals.
+        percent: `percentageComplete`, 0–100; None when the answer has none.
+        raw: the whole answer.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,200}$")] = Field(
+        validation_alias=AliasChoices("dock-statusId", "dockStatusId", "dockstatusId", "_id")
+    )
+    model_id: str = Field(default="", validation_alias="modelId")
+    action: str = ""
+    status: Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, to_upper=True)]
+    percent: float | None = Field(default=None, validation_alias="percentageComplete")
+    raw: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
+
+    @field_validator("model_id", "action", mode="before")
+    @classmethod
+    def _text_or_nothing(cls, value: object, info: ValidationInfo) -> str:
+        text = clean(value) if isinstance(value, str) else ""
+        return text.upper() if info.field_name == "action" else text
+
+    @field_validator("percent", mode="before")
+    @classmethod
+    def _percent_or_nothing(cls, value: object) -> float | None:
+        # A progress figure is a courtesy: one that can't be read must not end a wait.
+        try:
+            number = float(value.rstrip(" %")) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return min(max(number, 0.0), 100.0) if number == number else None
+
+    @classmethod
+    def parse(cls, answer: Mapping[str, JsonValue]) -> Self:
+        """Read an answer of the platform.
+
+        Raises:
+            pydantic.ValidationError: there is no job id or no status in it.
+        """
+        return cls.model_validate({**answer, "raw": dict(answer)})
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "SUCCESS"
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "FAILED"
+
+    @property
+    def ended(self) -> bool:
+        """A status never seen before is not an end."""
+        return self.succeeded or self.failed
+
+    @property
+    def reason(self) -> str:
+        """The platform's own words on the job, "" when it has none."""
+        return message_in(self.raw.get("response")) or message_in(
+            {key: value for key, value in self.raw.items() if key in MESSAGE_KEYS}
+        )

@@ -1,0 +1,88 @@
+"""What the platform says in words: found in a body of any shape, made fit for a terminal, and what it may mean.
+
+The vendor documents neither its error bodies nor their words; what is guessed from them is guessed here alone.
+"""
+
+import re
+from typing import Final
+
+from pydantic import JsonValue
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|</?[a-zA-Z!][^<>]*>", re.DOTALL | re.IGNORECASE)
+_MESSAGE_MAX_CHARS: Final = 400
+_MESSAGE_MAX_DEPTH: Final = 8
+MESSAGE_KEYS: Final = (
+    "msg",
+    "message",
+    "error",
+    "errors",
+    "errorMessage",
+    "error_description",
+    "reason",
+    "failureReason",
+    "statusMessage",
+    "detail",
+    "details",
+    "description",
+    "title",
+)
+
+
+def clean(text: str) -> str:
+    """`text` of a foreign source, fit for a terminal: one line, nothing unprintable, at most 400 characters."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in _ESCAPE_SEQUENCE.sub(" ", text))
+    line = " ".join(printable.split())
+    return line if len(line) <= _MESSAGE_MAX_CHARS else line[: _MESSAGE_MAX_CHARS - 1] + "…"
+
+
+def message_in(body: JsonValue) -> str:
+    """What the platform says in `body`, whatever its shape; "" when it says nothing.
+
+    The vendor does not document its error bodies: `{"errors":[{"msg":…}]}`, `{"message":…}`, plain text and HTML
+    pages are all understood.
+    """
+    return clean(_find_message(body, _MESSAGE_MAX_DEPTH))
+
+
+_NOT_DEPLOYED = re.compile(
+    r"not\s+(currently\s+|yet\s+)?deployed|already\s+(been\s+)?undeployed|no\s+(active\s+|running\s+)?deployment",
+    re.IGNORECASE,
+)
+_ANOTHER_JOB = re.compile(
+    r"\banother (job|(un)?deploy\w*|operation)\b"
+    r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
+    r"|\bbeing (un)?deployed\b|\b(is|still|currently|already) (busy|(un)?deploying)\b",
+    re.IGNORECASE,
+)
+
+
+def says_not_deployed(message: str) -> bool:
+    """Whether the platform's message is that the model is not deployed, and no job is about to change that.
+
+    The vendor documents no code for it.
+    """
+    without, times = _NOT_DEPLOYED.subn("", message)
+    return times > 0 and not says_another_job(without)
+
+
+def says_another_job(message: str) -> bool:
+    """Whether the platform's message is that another job is under way on the model. Not documented either."""
+    return bool(_ANOTHER_JOB.search(message))
+
+
+def _find_message(body: JsonValue, depth: int) -> str:
+    if depth == 0:
+        return ""
+    match body:
+        case str():
+            return _MARKUP.sub(" ", body) if "<" in body else body
+        case list():
+            return "; ".join(filter(None, (_find_message(item, depth - 1) for item in body)))
+        case dict():
+            for key in MESSAGE_KEYS:
+                if found := _find_message(body.get(key), depth - 1):
+                    return found
+            return ""
+        case _:
+            return ""
