@@ -1,8 +1,8 @@
 """The JSON Schema of a stack's file, for editors: `koreai schema`.
 
 It is made of the models in `core/spec.py` and `api/declared.py`. Its words are those of draft 7, which editors know
-best, and mean the same in draft 2020-12. What a field takes is no `anyOf` of types, so that an editor names the one rule that is
-broken; `patternErrorMessage` is the YAML language server's own word for how to say it.
+best, and mean the same in draft 2020-12. What a field takes is no `anyOf` of types, so that an editor names the one
+rule that is broken; `patternErrorMessage` is the YAML language server's own word for how to say it.
 
 It takes what the program takes, but for the rules that JSON Schema can't express:
 
