@@ -1,4 +1,4 @@
-"""Sentences out of facts, made once, at the edge: each front end has one `Renderer`, with its own commands and names."""
+"""Sentences out of facts, made once, at the edge: each front end has one `Renderer`, with its commands and names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
