@@ -32,7 +32,7 @@ import yaml
 
 import engine
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.core.lifecycle import pause_before_poll
+from pulumi_koreai.core.polling import pause_before_poll
 
 CLONE: Final = Path(__file__).resolve().parent.parent
 OUTPUT: Final = CLONE / "docs" / "bench"

@@ -30,7 +30,8 @@ from .api.errors import ConfigError, JobStuck, JobTimeout, KoreaiError
 from .api.settings import Settings
 from .core import state
 from .core.impact import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
-from .core.lifecycle import Goal, Lifecycle, ModelState, Record, next_step
+from .core.lifecycle import Lifecycle
+from .core.rules import Goal, ModelState, Record, next_step
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pulumi_koreai.core.impact import interrupted, not_recorded, outlook, unfinished
-from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
+from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 from tests.core.fakes import MODEL, OTHER, REQUEST
 from tests.core.test_rules import COMBINATIONS
 

@@ -28,16 +28,9 @@ from pulumi_koreai.api.errors import (
     WrongJob,
 )
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.core.lifecycle import (
-    DEPLOY_TIMEOUT_SECONDS,
-    UNDEPLOY_TIMEOUT_SECONDS,
-    UNKNOWN_STATUS,
-    Goal,
-    Lifecycle,
-    ModelState,
-    Record,
-    pause_before_poll,
-)
+from pulumi_koreai.core.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS, Lifecycle
+from pulumi_koreai.core.polling import pause_before_poll
+from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record
 from tests.core.fakes import (
     KEY,
     MODEL,

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from pulumi_koreai.core.lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step, steps_ahead
+from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step, steps_ahead
 from tests.core.fakes import OTHER, REQUEST
 
 RESUME, TAKE_OVER, DEPLOY, UNDEPLOY = Step.RESUME, Step.TAKE_OVER, Step.DEPLOY, Step.UNDEPLOY

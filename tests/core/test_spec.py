@@ -19,7 +19,7 @@ from pulumi_koreai.api.declared import (
     ScalingParameters,
     Unknown,
 )
-from pulumi_koreai.core.lifecycle import Goal
+from pulumi_koreai.core.rules import Goal
 from pulumi_koreai.core.spec import (
     DeclarationFault,
     FileSpec,

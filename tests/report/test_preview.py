@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core import state as state_of
-from pulumi_koreai.core.lifecycle import ModelState, Record
+from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import ProgramSpec, check, python_spelling
 from pulumi_koreai.report.changes import ChangeKind
 from pulumi_koreai.report.engine_json import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read

@@ -17,7 +17,7 @@ from tf.utils import read_dynamic_value, to_dynamic_value  # type: ignore[import
 import pulumi_koreai
 from pulumi_koreai.api.declared import UNKNOWN
 from pulumi_koreai.core import state as state_of
-from pulumi_koreai.core.lifecycle import ModelState, Record
+from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import check, python_spelling
 from pulumi_koreai.terraform import platform
 from pulumi_koreai.terraform.schema import (

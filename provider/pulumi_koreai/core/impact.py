@@ -3,7 +3,7 @@
 from typing import Literal
 
 from ..base.durations import spoken
-from .lifecycle import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
+from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 
 
 def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> list[str]:

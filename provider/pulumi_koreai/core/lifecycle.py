@@ -1,15 +1,13 @@
-"""The rules: what brings a model from what is recorded to what is declared, and how a dock job is waited on.
+"""Carries the rules out: sends what is next, waits on each dock job, and keeps `record` true at every moment.
 
-Knows the platform's API and no engine. `next_step` is the table of rules as a pure function; `Lifecycle` carries the
-steps out and keeps `record` true at every moment, so that whatever ends a call (an error, the timeout, an
-interruption) the record says what is known of the platform then.
+So whatever ends a call (an error, the timeout, an interruption), the record says what is known of the platform then.
+Knows the platform's API and no engine; `rules.next_step` says what is next.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
+from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from ..api.declared import DeployRequest
 from ..api.dock_job import Action, DockJob
@@ -25,6 +23,8 @@ from ..api.messages import says_not_deployed
 from ..base.clock import Clock
 from ..base.durations import spoken
 from ..base.progress import Reporter
+from .polling import pause_before_poll
+from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
 
 if TYPE_CHECKING:
     from ..api.client import Client
@@ -32,149 +32,11 @@ if TYPE_CHECKING:
 DEPLOY_TIMEOUT_SECONDS: Final = 60 * 60.0
 UNDEPLOY_TIMEOUT_SECONDS: Final = 30 * 60.0
 
-UNKNOWN_STATUS: Final = "UNKNOWN"
-"""The last status of an attempt of which it is not known whether the platform took it, or how it ended."""
-
 # A job may not be found at first: the platform answers with an id before every part of it knows the job.
 _NOT_FOUND_GRACE_SECONDS: Final = 30.0
-# A poll when a tenth more of the job's time has passed finds its end, on average, a twentieth late.
-_POLL_GROWTH: Final = 1 / 10
-# A percentage is rounded, and no clock: however near it says the end is, the pauses still grow with the age.
-_POLL_NEAR_THE_END: Final = 1 / 100
-# Four times the shortest pause finds the end of a job of seconds, on average, two of those pauses late.
-_POLL_RAMP: Final = 4
-_POLL_JITTER: Final = 0.05
 _PROGRESS_SECONDS: Final = 60.0
 _LAST_LOOK_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 120.0
-
-Strategy = Literal["undeploy-first", "redeploy"]
-
-
-class ModelState(StrEnum):
-    """What is known of a model on the platform."""
-
-    DEPLOYED = "deployed"
-    UNDEPLOYED = "undeployed"
-    DEPLOYING = "deploying"
-    UNDEPLOYING = "undeploying"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a stack remembers of a model.
-
-    Attributes:
-        state: what is known of it.
-        request: the parameters of the last deploy that was sent, or taken over; None when there was none.
-        job_id: the last dock job, "" when there was none or its id is not known.
-        last_action: `DEPLOY`, `UNDEPLOY`, or "" before the first.
-        last_status: the job's last status, `UNKNOWN` when it can't be told, "" before the first.
-        last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
-    """
-
-    state: ModelState
-    request: DeployRequest | None = None
-    job_id: str = ""
-    last_action: str = ""
-    last_status: str = ""
-    last_job_seconds: float = 0.0
-
-    @property
-    def under_way(self) -> bool:
-        """Whether a job may still be running that can be asked for."""
-        return self.state in (ModelState.DEPLOYING, ModelState.UNDEPLOYING) and bool(self.job_id)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is declared.
-
-    Attributes:
-        request: deployed with these parameters; None: undeployed.
-        strategy: what to do when other parameters are running.
-        adopt: take over what runs, as it is declared, without a request: a model that is new to the stack, or one
-            whose last attempt ended nobody knows how.
-    """
-
-    request: DeployRequest | None
-    strategy: Strategy = "undeploy-first"
-    adopt: bool = False
-
-
-class Step(Enum):
-    """One thing to do."""
-
-    RESUME = "wait for the job that is under way"
-    TAKE_OVER = "take over what is running, without a request"
-    DEPLOY = "deploy"
-    UNDEPLOY = "undeploy"
-
-
-def next_step(record: Record | None, goal: Goal) -> Step | None:
-    """The rules: the next thing to do to bring `record` to `goal`, None when it is there.
-
-    Args:
-        record: None for a model that the stack does not know yet.
-        goal: what is declared.
-    """
-    if record is None:
-        if goal.request is None:
-            return Step.UNDEPLOY
-        return Step.TAKE_OVER if goal.adopt else Step.DEPLOY
-    if record.under_way:
-        return Step.RESUME
-    if goal.request is None:
-        return None if record.state is ModelState.UNDEPLOYED else Step.UNDEPLOY
-    if record.state is ModelState.UNDEPLOYED:
-        return Step.DEPLOY
-    if record.state is ModelState.DEPLOYED and record.request == goal.request:
-        return None
-    if record.state is not ModelState.DEPLOYED:
-        if record.last_status == UNKNOWN_STATUS and goal.adopt:
-            return Step.TAKE_OVER
-        if record.last_action == "DEPLOY" and record.last_status == "FAILED":
-            return Step.DEPLOY
-    return Step.DEPLOY if goal.strategy == "redeploy" else Step.UNDEPLOY
-
-
-def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
-    """The steps that lie ahead if every job ends well: what a preview can say. Sends nothing."""
-    steps: list[Step] = []
-    while (step := next_step(record, goal)) is not None:
-        steps.append(step)
-        request = record.request if record else None
-        match step:
-            case Step.RESUME if record and record.state is ModelState.DEPLOYING:
-                record = Record(ModelState.DEPLOYED, request)
-            case Step.RESUME | Step.UNDEPLOY:
-                record = Record(ModelState.UNDEPLOYED, request)
-            case Step.DEPLOY | Step.TAKE_OVER:
-                record = Record(ModelState.DEPLOYED, goal.request)
-    return steps
-
-
-def pause_before_poll(elapsed: float, percent: float | None, shortest: float, longest: float, rng: Random) -> float:
-    """The seconds to wait before the next look at a job.
-
-    They grow with the job's age, from `shortest` to `longest`; when its percentage says that the end comes sooner, the
-    next look is then. With the default settings that is at most 40 looks at a job of ten minutes, and an end is
-    noticed, on average, within a twentieth of the job's duration or within two seconds.
-
-    Args:
-        elapsed: the job's age in seconds.
-        percent: what it last said of its progress, 0–100.
-        shortest: never less than this.
-        longest: never more than this.
-        rng: spreads the looks at many jobs, by a twentieth.
-    """
-    pause = max(elapsed * _POLL_GROWTH, min(shortest + 2 * elapsed, _POLL_RAMP * shortest))
-    if percent:
-        left = elapsed * (100 - percent) / percent
-        pause = min(pause, max(left, elapsed * _POLL_NEAR_THE_END))
-    pause *= 1 + _POLL_JITTER * rng.random()
-    return min(max(pause, shortest), longest)
 
 
 class _Overheard:

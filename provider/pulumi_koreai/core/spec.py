@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ..api.declared import Declared, DeployRequest, ModelId
 from ..base.durations import seconds
-from .lifecycle import Goal, Strategy
+from .rules import Goal, Strategy
 
 Path = tuple[str | int, ...]
 Spelling = Callable[[str], str]

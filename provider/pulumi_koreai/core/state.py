@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from ..api.declared import DeployRequest
-from .lifecycle import ModelState, Record
+from .rules import ModelState, Record
 from .spec import ModelSpec, ProgramSpec
 
 ARGUMENTS: Final = tuple(ProgramSpec.model_fields)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ..api.declared import UNKNOWN, DeployRequest, Unknown
 from ..core import state
 from ..core.impact import outlook, unfinished
-from ..core.lifecycle import Goal, ModelState, Record, Step, steps_ahead
+from ..core.rules import Goal, ModelState, Record, Step, steps_ahead
 from ..core.spec import ProgramSpec, file_spelling
 from .engine_json import SECRET, UNKNOWN_VALUE, EngineStep, Properties
 

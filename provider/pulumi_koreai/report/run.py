@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from ..base.durations import seconds, spoken
-from ..core.lifecycle import ModelState
+from ..core.rules import ModelState
 from . import gantt, markdown
 from .engine_json import Operation, Run
 from .gantt import Bar

@@ -30,7 +30,8 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 from ..api.errors import JobTimeout, KoreaiError
 from ..core import state
 from ..core.impact import interrupted, left_alone, outlook, timed_out, unfinished
-from ..core.lifecycle import UNKNOWN_STATUS, Goal, Lifecycle, ModelState, Record, steps_ahead
+from ..core.lifecycle import Lifecycle
+from ..core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, steps_ahead
 from ..core.spec import Timeouts, check, python_spelling
 from ..host.errors import of_ours
 from .platform import Handed, Intent, Interrupted, Platform

@@ -19,7 +19,8 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
-from ..core.lifecycle import Lifecycle, Record
+from ..core.lifecycle import Lifecycle
+from ..core.rules import Record
 from .schema import Number
 from .words import terraform
 

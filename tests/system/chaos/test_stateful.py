@@ -28,7 +28,8 @@ from pulumi_koreai import provider
 from pulumi_koreai.api import client
 from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.core import lifecycle
-from pulumi_koreai.core.lifecycle import Goal, Lifecycle, ModelState, Record, Step, next_step
+from pulumi_koreai.core.lifecycle import Lifecycle
+from pulumi_koreai.core.rules import Goal, ModelState, Record, Step, next_step
 from pulumi_koreai.emulator.platform import Fail, Refusal
 from pulumi_koreai.host import Cancelled, PartialFailure
 from pulumi_koreai.provider import ModelDeploymentProvider

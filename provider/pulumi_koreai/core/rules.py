@@ -1,0 +1,116 @@
+"""The rules as a pure function: what brings a model from what is recorded to what is declared."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final, Literal
+
+from ..api.declared import DeployRequest
+
+UNKNOWN_STATUS: Final = "UNKNOWN"
+"""The last status of an attempt of which it is not known whether the platform took it, or how it ended."""
+
+Strategy = Literal["undeploy-first", "redeploy"]
+
+
+class ModelState(StrEnum):
+    """What is known of a model on the platform."""
+
+    DEPLOYED = "deployed"
+    UNDEPLOYED = "undeployed"
+    DEPLOYING = "deploying"
+    UNDEPLOYING = "undeploying"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stack remembers of a model.
+
+    Attributes:
+        state: what is known of it.
+        request: the parameters of the last deploy that was sent, or taken over; None when there was none.
+        job_id: the last dock job, "" when there was none or its id is not known.
+        last_action: `DEPLOY`, `UNDEPLOY`, or "" before the first.
+        last_status: the job's last status, `UNKNOWN` when it can't be told, "" before the first.
+        last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
+    """
+
+    state: ModelState
+    request: DeployRequest | None = None
+    job_id: str = ""
+    last_action: str = ""
+    last_status: str = ""
+    last_job_seconds: float = 0.0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a job may still be running that can be asked for."""
+        return self.state in (ModelState.DEPLOYING, ModelState.UNDEPLOYING) and bool(self.job_id)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is declared.
+
+    Attributes:
+        request: deployed with these parameters; None: undeployed.
+        strategy: what to do when other parameters are running.
+        adopt: take over what runs, as it is declared, without a request: a model that is new to the stack, or one
+            whose last attempt ended nobody knows how.
+    """
+
+    request: DeployRequest | None
+    strategy: Strategy = "undeploy-first"
+    adopt: bool = False
+
+
+class Step(Enum):
+    """One thing to do."""
+
+    RESUME = "wait for the job that is under way"
+    TAKE_OVER = "take over what is running, without a request"
+    DEPLOY = "deploy"
+    UNDEPLOY = "undeploy"
+
+
+def next_step(record: Record | None, goal: Goal) -> Step | None:
+    """The rules: the next thing to do to bring `record` to `goal`, None when it is there.
+
+    Args:
+        record: None for a model that the stack does not know yet.
+        goal: what is declared.
+    """
+    if record is None:
+        if goal.request is None:
+            return Step.UNDEPLOY
+        return Step.TAKE_OVER if goal.adopt else Step.DEPLOY
+    if record.under_way:
+        return Step.RESUME
+    if goal.request is None:
+        return None if record.state is ModelState.UNDEPLOYED else Step.UNDEPLOY
+    if record.state is ModelState.UNDEPLOYED:
+        return Step.DEPLOY
+    if record.state is ModelState.DEPLOYED and record.request == goal.request:
+        return None
+    if record.state is not ModelState.DEPLOYED:
+        if record.last_status == UNKNOWN_STATUS and goal.adopt:
+            return Step.TAKE_OVER
+        if record.last_action == "DEPLOY" and record.last_status == "FAILED":
+            return Step.DEPLOY
+    return Step.DEPLOY if goal.strategy == "redeploy" else Step.UNDEPLOY
+
+
+def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
+    """The steps that lie ahead if every job ends well: what a preview can say. Sends nothing."""
+    steps: list[Step] = []
+    while (step := next_step(record, goal)) is not None:
+        steps.append(step)
+        request = record.request if record else None
+        match step:
+            case Step.RESUME if record and record.state is ModelState.DEPLOYING:
+                record = Record(ModelState.DEPLOYED, request)
+            case Step.RESUME | Step.UNDEPLOY:
+                record = Record(ModelState.UNDEPLOYED, request)
+            case Step.DEPLOY | Step.TAKE_OVER:
+                record = Record(ModelState.DEPLOYED, goal.request)
+    return steps
