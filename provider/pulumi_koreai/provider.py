@@ -5,12 +5,12 @@ state holds.
 """
 
 import os
-import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -26,25 +26,30 @@ from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
 from .api.declared import UNKNOWN, Unknown
-from .api.errors import ConfigError, JobStuck, JobTimeout, KoreaiError
+from .api.errors import ConfigError, KoreaiError
 from .api.settings import Settings
+from .base.clock import Clock
+from .base.progress import Note, Progress, formatted
 from .core import state
-from .core.impact import interrupted, left_alone, not_recorded, outlook, timed_out, unfinished
-from .core.lifecycle import Lifecycle
-from .core.rules import Goal, ModelState, Record, next_step
+from .core.impact import Impact, Unfinished
+from .core.rules import Goal, ModelState, Operation, Record
+from .core.service import ClientFactory, Service
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
+from .core.stopped import Stopped
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
-
-if TYPE_CHECKING:
-    from .api.client import Client
+from .stackfile.terms import PULUMI
 
 Properties = dict[str, object]
 
 _ENGINE_UNKNOWN: Final = EngineUnknown()  # type: ignore[no-untyped-call] # of the SDK
 
 
-class _CallClock:
+class DeploymentError(KoreaiError):
+    """What the engine shows of a call that failed: the error's text, and what to do now, in Pulumi's terms."""
+
+
+class CallClock:
     """The machine's clock; a sleep ends when the engine wants the call to end."""
 
     def monotonic(self) -> float:
@@ -54,52 +59,70 @@ class _CallClock:
         current_call().sleep(max(seconds, 0.0))
 
 
-class _CallReporter:
+class CallReporter:
     """Progress and notes go to the resource that the current call is about."""
 
-    def progress(self, text: str) -> None:
-        current_call().progress(text)
+    def progress(self, progress: Progress) -> None:
+        current_call().progress(formatted(progress))
 
-    def note(self, text: str) -> None:
-        current_call().note(text)
+    def note(self, note: Note) -> None:
+        current_call().note(PULUMI.note(note))
 
 
-class _Platform:
-    """The one client of this process: its pacing and its connections serve all models and threads."""
+class StackSettings:
+    """The stack's configuration as the engine last handed it over, and the environment."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._config: Callable[[str], str | None] = lambda _: None
-        self._client: Client | None = None
-        # A renamed entry is a new resource of the same model: created first, then the old one is deleted, in a later
-        # command when this one is interrupted between the two.
-        self.declared: dict[str, Properties] = {}
-        # The models that this process has brought to what is declared by a job of its own, the last one therefore.
-        self.sent: set[str] = set()
-        self.clock, self.rng, self.reporter = _CallClock(), Random(), _CallReporter()  # noqa: S311 - jitter
 
-    def configure(self, config: Callable[[str], str | None]) -> None:
-        with self._lock:
-            self._config, self._client = config, None
+    def use(self, config: Callable[[str], str | None]) -> None:
+        """Read this configuration from now on."""
+        self._config = config
 
-    def settings(self) -> Settings:
-        """Where the platform is and how to talk to it.
-
-        Raises:
-            ConfigError: the host or the key is missing or wrong.
-        """
+    def __call__(self) -> Settings:
         return Settings.read(self._config, os.environ.get)
 
-    def client(self) -> "Client":
-        from .api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
 
-        with self._lock:
-            if self._client is None:
-                self._client = Client(self.settings(), self.clock, self.rng, self.reporter)
-            return self._client
+class HostProcess:
+    """What a host's process keeps between the engine's calls.
+
+    Attributes:
+        service: the one service.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, rng: Random | None = None, client: ClientFactory | None = None
+    ) -> None:
+        """Begin a process; a test hands in its own time, jitter and client."""
+        self._settings = StackSettings()
+        self.service = Service(
+            self._settings,
+            clock=clock or CallClock(),
+            rng=rng or Random(),  # noqa: S311 - jitter
+            reporter=CallReporter(),
+            interruption=Cancelled,
+            client=client,
+        )
+
+    def configure(self, config: Callable[[str], str | None]) -> None:
+        self._settings.use(config)
+        self.service.reconfigure()
 
 
-_platform = _Platform()
+@cache
+def _process() -> HostProcess:
+    """The one of this process: a state may hold several pickles of the provider, and each becomes an instance."""
+    return HostProcess()
+
+
+@contextmanager
+def _errors_explained() -> Iterator[None]:
+    try:
+        yield
+    except (DeploymentError, Stopped):
+        raise
+    except KoreaiError as error:
+        raise DeploymentError(PULUMI.error(error)) from error
 
 
 class ModelDeploymentProvider(ResourceProvider):
@@ -107,26 +130,37 @@ class ModelDeploymentProvider(ResourceProvider):
 
     serialize_as_secret_always = False
 
+    def __init__(self, process: HostProcess | None = None) -> None:
+        self._handed = process
+
     def __reduce__(self) -> tuple[type["ModelDeploymentProvider"], tuple[()]]:
         return ModelDeploymentProvider, ()
 
+    @property
+    def _host_process(self) -> HostProcess:
+        return self._handed or _process()
+
+    @property
+    def _service(self) -> Service:
+        return self._host_process.service
+
     def configure(self, req: ConfigureRequest) -> None:
-        _platform.configure(req.config.get)
+        self._host_process.configure(req.config.get)
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        given = {key: value for key, value in news.items() if not key.startswith("__")}
-        inputs, faults = check(ProgramSpec, _swapped(given, EngineUnknown, UNKNOWN), python_spelling)
+        raw = {key: value for key, value in news.items() if not key.startswith("__")}
+        inputs, faults = check(ProgramSpec, _swapped(raw, EngineUnknown, UNKNOWN), python_spelling)
         # What the program could not check when it was declared comes from other resources, and may be secret.
         failures = [CheckFailure("", str(fault.without_value())) for fault in faults]
         try:
-            _platform.settings()
+            self._service.settings()
         except ConfigError as error:
             failures.append(CheckFailure("", str(error)))
         if failures:
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.
         if isinstance(model_id := inputs.get("model_id"), str):
-            _platform.declared[model_id] = inputs
+            self._service.declare(model_id, _goal(inputs))
         return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -136,7 +170,7 @@ class ModelDeploymentProvider(ResourceProvider):
         settled = state.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
-        for line in _what_happens(_id, _olds, news, record):
+        for line in PULUMI.impact(_id, _impact(_id, news, record, settled=settled, adopted=bool(_olds.get("adopt")))):
             current_call().note(line)
         if (
             settled
@@ -160,106 +194,59 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def create(self, props: Properties) -> CreateResult:
         spec = _spec(props)
-        lifecycle = _lifecycle(spec.model_id, None)
-        record = self._reach(lifecycle, spec, spec.goal(adopt=True), "create")
+        record = self._reach("create", spec, None, spec.goal(adopt=True))
         return CreateResult(spec.model_id, state.outputs(spec, record))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         spec = _spec(_news)
-        lifecycle = _lifecycle(_id, state.record(_olds))
-        record = self._reach(lifecycle, spec, spec.goal(adopt=not _olds.get("adopt")), "update")
+        record = self._reach("update", spec, state.record(_olds), spec.goal(adopt=not _olds.get("adopt")))
         return UpdateResult(state.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        record = state.record(_props)
-        lifecycle = _lifecycle(_id, record)
         timeout = _timeout(Timeouts.model_validate(_props.get("custom_timeouts") or {}), "delete")
-        try:
-            if other := _platform.declared.get(_id):
-                with suppress(JobStuck):
-                    # Forgotten, a job of this one would go on beside what is sent for the other one.
-                    lifecycle.settle(timeout)
-                doubtful = _id not in _platform.sent and not _is_as(lifecycle.record or record, other)
-                current_call().note(left_alone(_id, doubtful=doubtful))
-            else:
-                lifecycle.retire(timeout)
-        except JobTimeout as error:
-            raise error.and_now(timed_out("delete", lifecycle.record)) from None
-        except Cancelled:
-            what_now = "run the same command again: what is done by then is found done"
-            raise Cancelled(interrupted(_id, lifecycle.record, what_now)) from None
+        with _errors_explained():
+            try:
+                self._service.release(_id, state.record(_props), timeout)
+            except Stopped as stopped:
+                if stopped.is_bug:
+                    raise stopped.cause from None
+                reason = PULUMI.stopped(stopped, bug="", recordable=True)
+                error = Cancelled(reason) if stopped.is_interruption else DeploymentError(reason)
+                raise error from stopped.cause
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        record = state.record(props)
-        lifecycle = _lifecycle(id_, record)
-        lifecycle.refresh()
-        now = lifecycle.record or record
+        with _errors_explained():
+            now = self._service.refresh(id_, state.record(props))
         outputs = {**props, **state.results(now)}
-        # What the outputs say is what the next diff shall compare with, except where nothing runs and they say what
-        # ran last.
+        # What the outputs say is what the next diff compares with, except where nothing runs and they say what ran
+        # last.
         inert = now.state is ModelState.UNDEPLOYED and not props.get("deployed", True)
         inputs = None if inert else {name: props[name] for name in state.ARGUMENTS if name in props}
         if not state.settled(props, now):
+            reason = PULUMI.unfinished(id_, Unfinished.of(now))
             if current_call().hosted:
-                raise PartialFailure(id_, outputs, [unfinished(id_, now)], inputs=inputs)
-            current_call().note(unfinished(id_, now))
+                raise PartialFailure(id_, outputs, [reason], inputs=inputs)
+            current_call().note(reason)
         return ReadResult(id_, outputs, inputs)
 
-    def _reach(
-        self, lifecycle: Lifecycle, spec: ProgramSpec, goal: Goal, operation: Literal["create", "update"]
-    ) -> Record:
-        before = lifecycle.record
-        try:
-            lifecycle.reach(goal, _timeout(spec.custom_timeouts, operation))
-        except (Exception, Cancelled) as error:
-            now = lifecycle.record
-            hosted = current_call().hosted
-            recorded = now is not None and (now != before or now.under_way)
-            if isinstance(error, Cancelled):
-                goes_on = "takes it up again" if now and now.under_way else "goes on from there"
-                reason = interrupted(spec.model_id, now, f"the next `pulumi up` {goes_on}")
-                if not recorded:
-                    raise Cancelled(reason) from None
-            elif not recorded:
-                raise
-            elif isinstance(error, KoreaiError):
-                reason = str(error)
-                if hosted and isinstance(error, JobTimeout):
-                    reason += f"\n{timed_out(operation, now)}"
-            elif hosted and now:
-                # Whatever it is, the job goes on: forgotten, it would be begun a second time.
-                reason = f"{unfinished(spec.model_id, now)}\n{of_ours(error, 'this provider')}"
-            else:
-                raise
-            assert now is not None
-            if (
-                now.state is ModelState.UNDEPLOYED
-                and spec.deployed
-                and before
-                and before.state is not ModelState.UNDEPLOYED
-            ):
-                reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
-            if not hosted:
-                reason += f"\n{not_recorded(spec.model_id, now, operation)}"
-            raise PartialFailure(spec.model_id, state.outputs(spec, now), [reason]) from error
-        assert lifecycle.record is not None
-        if lifecycle.has_begun_the_last:
-            _platform.sent.add(spec.model_id)
-        return lifecycle.record
+    def _reach(self, operation: Operation, spec: ProgramSpec, before: Record | None, goal: Goal) -> Record:
+        with _errors_explained():
+            try:
+                timeout = _timeout(spec.custom_timeouts, operation)
+                return self._service.reach(operation, spec.model_id, before, goal, timeout)
+            except Stopped as stopped:
+                hosted = current_call().hosted
+                if stopped.is_bug and not (hosted and stopped.has_news):
+                    raise stopped.cause from None
+                reason = PULUMI.stopped(stopped, bug=_bug(stopped), recordable=hosted)
+                if stopped.now is not None and stopped.has_news:
+                    outputs = state.outputs(spec, stopped.now)
+                    raise PartialFailure(spec.model_id, outputs, [reason]) from stopped.cause
+                error = Cancelled(reason) if stopped.is_interruption else DeploymentError(reason)
+                raise error from stopped.cause
 
 
-def _lifecycle(model_id: str, record: Record | None) -> Lifecycle:
-    return Lifecycle(
-        _platform.client(),
-        model_id,
-        record,
-        clock=_platform.clock,
-        rng=_platform.rng,
-        reporter=_platform.reporter,
-    )
-
-
-def _timeout(timeouts: Timeouts | None, operation: Literal["create", "update", "delete"]) -> float | None:
+def _timeout(timeouts: Timeouts | None, operation: Operation) -> float | None:
     return current_call().timeout or (timeouts.of(operation) if timeouts else None)
 
 
@@ -267,23 +254,41 @@ def _spec(properties: Mapping[str, object]) -> ProgramSpec:
     return ProgramSpec.model_validate({name: properties[name] for name in state.ARGUMENTS if name in properties})
 
 
-def _what_happens(model_id: str, olds: Mapping[str, object], news: Mapping[str, object], record: Record) -> list[str]:
-    settled = state.settled(olds, record)
-    why = [] if settled else [unfinished(model_id, record)]
+def _goal(inputs: Properties) -> Goal | None:
+    """What the inputs declare, None where that is not known yet."""
+    return None if _holds_unknown(inputs) else _spec(inputs).goal(adopt=False)
+
+
+def _impact(model_id: str, news: Mapping[str, object], record: Record, *, settled: bool, adopted: bool) -> Impact:
+    """What lies ahead, as far as it is known yet.
+
+    Args:
+        model_id: the model that is recorded.
+        news: what is declared.
+        record: what is recorded.
+        settled: whether that is what was declared before.
+        adopted: whether `adopt` was true before, and so counts no more.
+    """
     if any(_holds_unknown(news.get(name)) for name in state.ARGUMENTS if name != "model_id"):
-        return why  # what will be is not known either: it may even equal what runs
+        return Impact.undecided(record, settled=settled)  # what will be may even equal what runs
     try:
         spec = _spec(news)
     except ValidationError:
-        return why  # of another version, with other rules
-    replaced = spec.model_id != model_id
-    lines = outlook(model_id, spec.model_id, record, spec.goal(adopt=replaced or not olds.get("adopt")))
-    return lines if replaced or lines[:1] == why else why + lines
+        return Impact.undecided(record, settled=settled)  # of another version, with other rules
+    declared_id: object = spec.model_id
+    if declared_id != model_id:
+        known = declared_id if isinstance(declared_id, str) else None
+        return Impact.of_replacing(record, known, spec.goal(adopt=True))
+    return Impact.ahead(record, spec.goal(adopt=not adopted), settled=settled)
 
 
-def _is_as(record: Record, news: Mapping[str, object]) -> bool:
-    """Whether what is recorded is all that is declared."""
-    return not _holds_unknown(news) and next_step(record, _spec(news).goal(adopt=False)) is None
+def _bug(stopped: Stopped) -> str:
+    """A bug of ours, and that the job goes on: forgotten, it would be begun a second time."""
+    if not stopped.is_bug or stopped.now is None:
+        return ""
+    return (
+        f"{PULUMI.unfinished(stopped.model_id, Unfinished.of(stopped.now))}\n{of_ours(stopped.cause, 'this provider')}"
+    )
 
 
 def _holds_unknown(value: object) -> bool:

@@ -18,7 +18,6 @@ from tests.core.fakes import KEY, MODEL, PARAMETERS, REQUEST, SimClock, Told
 from tests.core.strategies import assert_fit_for_a_terminal, evil_texts, json_values, numbers, scalars, texts
 from tests.system.chaos.wire import Request, WiredClient, answer, process
 
-PROVIDER = ModelDeploymentProvider()
 UNTIL_SECONDS = 300.0
 
 statuses = st.sampled_from(["IN_PROGRESS", "SUCCESS", "FAILED", "QUEUED", "failed", ""]) | scalars
@@ -145,21 +144,21 @@ DEPLOYING = {**RUNNING, "state": "deploying", "last_status": "IN_PROGRESS"}
 OTHER = {**INPUTS, "device_type": "g5.2xlarge"}
 
 
-def deleted(props: dict[str, Any]) -> dict[str, Any]:
-    PROVIDER.delete(MODEL, props)
+def deleted(provider: ModelDeploymentProvider, props: dict[str, Any]) -> dict[str, Any]:
+    provider.delete(MODEL, props)
     return {}
 
 
-CALLS: dict[str, Callable[[], Any]] = {
-    "create": lambda: PROVIDER.create(INPUTS).outs,
-    "create, undeployed": lambda: PROVIDER.create({**INPUTS, "deployed": False}).outs,
-    "update": lambda: PROVIDER.update(MODEL, RUNNING, OTHER).outs,
-    "update, redeploy": lambda: PROVIDER.update(MODEL, RUNNING, {**OTHER, "update_strategy": "redeploy"}).outs,
-    "update, resumed": lambda: PROVIDER.update(MODEL, DEPLOYING, INPUTS).outs,
-    "read": lambda: PROVIDER.read(MODEL, RUNNING).outs,
-    "read, deploying": lambda: PROVIDER.read(MODEL, DEPLOYING).outs,
-    "delete": lambda: deleted(RUNNING),
-    "delete, deploying": lambda: deleted(DEPLOYING),
+CALLS: dict[str, Callable[[ModelDeploymentProvider], Any]] = {
+    "create": lambda provider: provider.create(INPUTS).outs,
+    "create, undeployed": lambda provider: provider.create({**INPUTS, "deployed": False}).outs,
+    "update": lambda provider: provider.update(MODEL, RUNNING, OTHER).outs,
+    "update, redeploy": lambda provider: provider.update(MODEL, RUNNING, {**OTHER, "update_strategy": "redeploy"}).outs,
+    "update, resumed": lambda provider: provider.update(MODEL, DEPLOYING, INPUTS).outs,
+    "read": lambda provider: provider.read(MODEL, RUNNING).outs,
+    "read, deploying": lambda provider: provider.read(MODEL, DEPLOYING).outs,
+    "delete": lambda provider: deleted(provider, RUNNING),
+    "delete, deploying": lambda provider: deleted(provider, DEPLOYING),
 }
 
 
@@ -174,9 +173,9 @@ def test_a_call_of_the_engine_ends_with_outputs_that_it_takes_or_an_error_of_the
     began = platform.clock.now
     outs: dict[str, Any] = {}
     said: list[str] = []
-    with process(platform.serve, platform.clock, platform.told, hosted=hosted):
+    with process(platform.serve, platform.clock, platform.told, hosted=hosted) as provider:
         try:
-            outs = CALLS[call]()
+            outs = CALLS[call](provider)
         except PartialFailure as failure:
             outs = dict(failure.outs)
             said.append(str(failure))

@@ -17,7 +17,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from pulumi_koreai.api.client import USER_AGENT, Client
+from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.api.errors import (
@@ -36,6 +36,9 @@ from pulumi_koreai.api.errors import (
     WrongJob,
 )
 from pulumi_koreai.api.settings import Settings
+from pulumi_koreai.api.transport import USER_AGENT, new_session
+from pulumi_koreai.base.progress import Note, Progress, formatted
+from pulumi_koreai.stackfile.terms import PULUMI
 from tests.api.scripted_server import (
     Answer,
     Pause,
@@ -75,11 +78,11 @@ class Told:
         self.pauses: list[str] = []
         self.notes: list[str] = []
 
-    def progress(self, text: str) -> None:
-        self.pauses.append(text)
+    def progress(self, progress: Progress) -> None:
+        self.pauses.append(formatted(progress))
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, note: Note) -> None:
+        self.notes.append(PULUMI.note(note))
 
 
 class Impatient(Client):
@@ -88,12 +91,17 @@ class Impatient(Client):
     def __init__(self, settings: Settings, clock: SimClock, read_seconds: float, told: Told) -> None:
         self.timeouts: list[tuple[float, float]] = []
         self.read_seconds = read_seconds
-        super().__init__(settings, clock, Random(3), told)
+        super().__init__(settings, clock, Random(3), told, self._impatient)
 
-    def _new_session(self) -> requests.Session:
-        session = super()._new_session()
+    def _impatient(self, settings: Settings) -> requests.Session:
+        session = new_session(settings)
         session.mount("http://", _Impatient(self.read_seconds, self.timeouts))
         return session
+
+
+def what_to_do(error: ApiError) -> str:
+    """The advice, as Pulumi's users read it."""
+    return "\n".join(map(PULUMI.advice, error.advice))
 
 
 class Line:
@@ -441,7 +449,7 @@ def test_a_connection_that_stays_refused_is_given_up_and_nothing_was_sent(dial: 
     assert type(error) is NotSent
     assert not error.may_be_taken
     assert "no connection" in str(error)
-    assert "Nothing was sent. Check koreai:host" in error.hint
+    assert "No request was sent. Check koreai:host" in what_to_do(error)
     assert len([pause for pause in line.pauses if "no connection" in pause]) >= 3
     assert line.clock.now - line.start < 60
 
@@ -547,7 +555,7 @@ def test_a_pause_is_told_before_it_begins(dial: Dial) -> None:
 def test_a_request_that_had_to_be_sent_again_is_told_once_for_good(dial: Dial) -> None:
     line = dial(TURNED_AWAY["503"], TURNED_AWAY["429"], reply(200, JOB), reply(200, JOB), hang_up, reply(200, JOB))
     line.deploy()
-    assert line.told.notes == [f"deploying {MODEL}: taken at attempt 3 (rate limit reached)."]
+    assert line.told.notes == [f"deploying {MODEL}: accepted at attempt 3 (rate limit reached)."]
     line.deploy()
     line.ask()
     assert len(line.told.notes) == 1, "nothing to tell: the one went through at once, the other is a look of many"
@@ -707,7 +715,7 @@ def test_a_turn_beyond_the_deadline_is_not_taken_and_nothing_is_sent(dial: Dial)
     error = caught.value
     assert "not sent" in str(error)
     assert not error.may_be_taken
-    assert "koreai:requestsPerMinute" in error.hint
+    assert "koreai:requestsPerMinute" in what_to_do(error)
     assert line.count == 1
 
 
@@ -723,8 +731,8 @@ def test_a_redirect_is_not_followed_and_the_key_reaches_no_other_host(dial: Dial
     assert other.count == 0
     assert type(error) is Refused
     assert error.status == status
-    assert "The platform points to http://localhost." in error.hint
-    assert "koreai:host" in error.hint
+    assert "The platform redirects to http://localhost." in what_to_do(error)
+    assert "koreai:host" in what_to_do(error)
 
 
 @pytest.mark.parametrize("location", ["", "/elsewhere", "\x1b[31m", "http://[::1", "http://host:port/"])
@@ -828,14 +836,14 @@ def test_an_answer_that_says_less_or_more_is_the_job_s(dial: Dial, answer: dict[
     assert dial(reply(200, answer)).ask().succeeded
 
 
-HINTS: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
-    ("401", "deploy", reply(401), Unauthorized, ["koreai:apiKey", "not accepted"]),
+ADVICE: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
+    ("401", "deploy", reply(401), Unauthorized, ["koreai:apiKey", "does not accept"]),
     ("403 on a deploy", "deploy", reply(403), Forbidden, ["koreai:apiKey", "scope", "deploy models"]),
     ("403 on an undeploy", "undeploy", reply(403), Forbidden, ["koreai:apiKey", "scope", "undeploy models"]),
     ("403 on a look", "ask", reply(403), Forbidden, ["koreai:apiKey", "scope", "dock status"]),
-    ("404 of a model", "undeploy", reply(404), NotFound, ["no model cm-1", "model id"]),
-    ("404 of a deploy", "deploy", reply(404), NotFound, ["no model cm-1"]),
-    ("404 of a job", "ask", reply(404), NotFound, ["does not know the job ds-1"]),
+    ("404 of a model", "undeploy", reply(404), NotFound, ["does not know the model", "model id"]),
+    ("404 of a deploy", "deploy", reply(404), NotFound, ["does not know the model"]),
+    ("404 of a job", "ask", reply(404), NotFound, ["does not know the job"]),
     (
         "400 of a deploy",
         "deploy",
@@ -856,22 +864,23 @@ HINTS: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
         "deploy",
         reply(409, {"message": "model is being deployed"}, {"Retry-After": "9999"}),
         Busy,
-        ["Another job is under way"],
+        ["Another job is running"],
     ),
     ("an HTML page", "deploy", reply(200, SIGN_IN_PAGE), BadAnswer, ["koreai:host", "sign-in page"]),
     ("500", "deploy", reply(500), ServerError, []),
 ]
 
 
-@pytest.mark.parametrize("operation, fault, kind, words", [pytest.param(*row[1:], id=row[0]) for row in HINTS])
-def test_each_refusal_is_of_its_class_and_hints_at_what_to_do(
+@pytest.mark.parametrize("operation, fault, kind, words", [pytest.param(*row[1:], id=row[0]) for row in ADVICE])
+def test_each_refusal_is_of_its_class_and_says_what_to_do(
     dial: Dial, operation: str, fault: Answer, kind: type[ApiError], words: list[str]
 ) -> None:
     error = dial(fault).fails(operation)
     assert type(error) is kind
-    assert all(word in error.hint for word in words), error.hint
-    assert bool(error.hint) == bool(words)
-    assert str(error).endswith(f"\n{error.hint}" if words else "")
+    advice = what_to_do(error)
+    assert all(word in advice for word in words), advice
+    assert bool(advice) == bool(words)
+    assert PULUMI.error(error) == str(error) + (f"\n{advice}" if words else "")
 
 
 NOT_DEPLOYED = {"message": "Model is not deployed"}
@@ -903,17 +912,17 @@ def test_a_model_that_is_not_yet_deployed_is_not_taken_for_one_that_is_not(dial:
     assert line.undeploy().succeeded
 
 
-def test_only_a_refused_deploy_hints_at_the_console(dial: Dial) -> None:
-    assert "console" not in dial(reply(400)).fails("undeploy").hint
-    assert "console" not in dial(reply(400)).fails("ask").hint
+def test_only_a_refused_deploy_speaks_of_the_console(dial: Dial) -> None:
+    assert "console" not in what_to_do(dial(reply(400)).fails("undeploy"))
+    assert "console" not in what_to_do(dial(reply(400)).fails("ask"))
 
 
 def test_an_error_says_the_method_the_path_the_status_and_the_platform_s_words(dial: Dial) -> None:
     error = dial(reply(400, {"errors": [{"msg": "name is taken", "code": 4001}]})).fails("deploy")
     assert (error.method, error.path, error.status) == ("POST", "/api/public/models/cm-1/deploy", 400)
     assert error.platform_message == "name is taken"
-    assert str(error).startswith(
-        'POST /api/public/models/cm-1/deploy: deploying cm-1: refused with HTTP status 400: "name is taken"\n'
+    assert str(error) == (
+        'POST /api/public/models/cm-1/deploy: deploying cm-1: refused with HTTP status 400: "name is taken"'
     )
 
 

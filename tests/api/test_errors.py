@@ -8,6 +8,8 @@ import pytest
 
 from pulumi_koreai.api import errors
 from pulumi_koreai.api.errors import (
+    Advice,
+    AdviceKind,
     AnswerLost,
     ApiError,
     BadAnswer,
@@ -28,6 +30,8 @@ from pulumi_koreai.api.errors import (
     Unauthorized,
     WrongJob,
 )
+
+LOOK = Advice(AdviceKind.LOOK_AT_MODEL)
 
 API_ERRORS: list[type[ApiError]] = [
     ApiError,
@@ -83,7 +87,7 @@ def api_error(kind: type[ApiError], status: int = 418) -> ApiError:
         path="/api/public/models/cm-1/deploy",
         status=status,
         platform_message="no such thing",
-        hint="Look again.",
+        advice=LOOK,
         retry_after=7.5,
     )
 
@@ -91,16 +95,16 @@ def api_error(kind: type[ApiError], status: int = 418) -> ApiError:
 @pytest.mark.parametrize("kind", API_ERRORS)
 def test_an_api_error_carries_its_facts_and_says_them(kind: type[ApiError]) -> None:
     error = api_error(kind)
-    assert str(error) == ('POST /api/public/models/cm-1/deploy: deploying cm-1: refused: "no such thing"\nLook again.')
+    assert str(error) == ('POST /api/public/models/cm-1/deploy: deploying cm-1: refused: "no such thing"')
     assert (error.method, error.path, error.status) == ("POST", "/api/public/models/cm-1/deploy", 418)
-    assert (error.platform_message, error.hint, error.retry_after) == ("no such thing", "Look again.", 7.5)
+    assert (error.platform_message, error.advice, error.retry_after) == ("no such thing", (LOOK,), 7.5)
 
 
 @pytest.mark.parametrize("kind", API_ERRORS)
 def test_an_api_error_with_nothing_more_to_say_has_no_empty_quotes_and_no_empty_line(kind: type[ApiError]) -> None:
     error = kind("asking", method="GET", path="/p")
     assert str(error) == "GET /p: asking"
-    assert (error.status, error.platform_message, error.hint, error.retry_after) == (0, "", "", None)
+    assert (error.status, error.platform_message, error.advice, error.retry_after) == (0, "", (), None)
 
 
 @pytest.mark.parametrize("kind", JOB_ERRORS)
@@ -152,10 +156,10 @@ def test_which_errors_may_be_gone_a_little_later(kind: type[ApiError]) -> None:
     assert kind.transient == (kind in TRANSIENT)
 
 
-def test_another_hint_replaces_the_first_one_and_only_that() -> None:
+def test_other_advice_replaces_the_first_and_changes_nothing_else() -> None:
     error = api_error(AnswerLost)
-    assert error.hinting("Do this.") is error
-    assert error.hinting("Do that.") is error
-    assert str(error).splitlines()[1:] == ["Do that."]
-    assert error.hint == "Do that."
-    assert str(AnswerLost("asking", method="GET", path="/p").hinting("Do.")) == "GET /p: asking\nDo."
+    text = str(error)
+    other = Advice(AdviceKind.SETTLE_DEPLOY, "cm-1")
+    assert error.advising(other) is error
+    assert error.advice == (other,)
+    assert str(error) == text

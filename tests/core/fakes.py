@@ -9,7 +9,8 @@ from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.api.dock_job import Action, DockJob
 from pulumi_koreai.api.errors import NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
-from pulumi_koreai.base.progress import Reporter
+from pulumi_koreai.base.progress import Note, Progress, Reporter, formatted
+from pulumi_koreai.stackfile.terms import PULUMI
 
 MODEL = "cm-1"
 KEY = "kg-secret-0123456789"
@@ -49,17 +50,17 @@ class Interrupted(BaseException):
 
 @dataclass
 class Told:
-    """Keeps what a reporter is told."""
+    """Keeps what a reporter gets, as Pulumi's users read it."""
 
     progressed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def progress(self, text: str) -> None:
-        self.progressed.append(text)
+    def progress(self, progress: Progress) -> None:
+        self.progressed.append(formatted(progress))
 
-    def note(self, text: str) -> None:
+    def note(self, note: Note) -> None:
         assert len(self.notes) < 1000, "this goes round in circles"
-        self.notes.append(text)
+        self.notes.append(PULUMI.note(note))
 
 
 def job(status: str, percent: float | None = None, *, id: str = "ds-1", reason: str = "") -> DockJob:  # noqa: A002

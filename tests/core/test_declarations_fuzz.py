@@ -10,7 +10,6 @@ from urllib3 import HTTPResponse
 
 from pulumi_koreai.core.spec import FileSpec, ModelSpec, ProgramSpec, check, file_spelling, python_spelling
 from pulumi_koreai.emulator import deploy_body
-from pulumi_koreai.provider import ModelDeploymentProvider
 from pulumi_koreai.stackfile.entries import StackFileError, read
 from tests.core.fakes import SimClock, Told
 from tests.core.strategies import any_values, assert_fit_for_a_terminal, near_misses, texts
@@ -111,8 +110,8 @@ def test_the_engine_s_check_refuses_what_is_faulty_before_anything_is_sent(news:
         sent.append(request)
         return answer(500)
 
-    with process(serve, SimClock(), Told(), hosted=True):
-        result = ModelDeploymentProvider().check({}, news)
+    with process(serve, SimClock(), Told(), hosted=True) as provider:
+        result = provider.check({}, news)
     _, faults = check(ProgramSpec, {k: v for k, v in news.items() if not k.startswith("__")}, python_spelling)
     assert bool(result.failures) == bool(faults)
     for failure in result.failures:

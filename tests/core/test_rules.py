@@ -9,7 +9,7 @@ import pytest
 from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step, steps_ahead
 from tests.core.fakes import OTHER, REQUEST
 
-RESUME, TAKE_OVER, DEPLOY, UNDEPLOY = Step.RESUME, Step.TAKE_OVER, Step.DEPLOY, Step.UNDEPLOY
+RESUME, ADOPTION, DEPLOY, UNDEPLOY = Step.RESUME, Step.ADOPT, Step.DEPLOY, Step.UNDEPLOY
 
 UNDEPLOY_FIRST = Goal(REQUEST)
 REDEPLOY = Goal(REQUEST, "redeploy")
@@ -34,7 +34,7 @@ ROWS: list[tuple[str, Record | None, Goal, list[Step]]] = [
     # what                                                  recorded         declared        done
     ("create, deployed", NEW, UNDEPLOY_FIRST, [DEPLOY]),
     ("create, deployed, whatever the strategy", NEW, REDEPLOY, [DEPLOY]),
-    ("create, adopt", NEW, ADOPT, [TAKE_OVER]),
+    ("create, adopt", NEW, ADOPT, [ADOPTION]),
     ("create, undeployed", NEW, UNDEPLOYED, [UNDEPLOY]),
     ("other parameters, undeploy-first", RUNNING_OTHER, UNDEPLOY_FIRST, [UNDEPLOY, DEPLOY]),
     ("other parameters, redeploy", RUNNING_OTHER, REDEPLOY, [DEPLOY]),
@@ -67,7 +67,7 @@ ROWS: list[tuple[str, Record | None, Goal, list[Step]]] = [
     ("failed undeploy, redeploy", UNDEPLOY_FAILED, REDEPLOY, [DEPLOY]),
     ("lost deploy, undeploy-first", DEPLOY_LOST, UNDEPLOY_FIRST, [UNDEPLOY, DEPLOY]),
     ("lost deploy, redeploy", DEPLOY_LOST, REDEPLOY, [DEPLOY]),
-    ("lost deploy, adopt", DEPLOY_LOST, ADOPT, [TAKE_OVER]),
+    ("lost deploy, adopt", DEPLOY_LOST, ADOPT, [ADOPTION]),
     ("lost undeploy, undeploy-first", UNDEPLOY_LOST, UNDEPLOY_FIRST, [UNDEPLOY, DEPLOY]),
     ("lost undeploy, redeploy", UNDEPLOY_LOST, REDEPLOY, [DEPLOY]),
     ("lost undeploy, declared undeployed", UNDEPLOY_LOST, UNDEPLOYED, [UNDEPLOY]),
@@ -116,7 +116,7 @@ def settled(record: Record | None, goal: Goal) -> bool:
 
 def after(step: Step, record: Record | None, goal: Goal) -> Record:
     """What a job that ends well leaves behind, told apart from the code under test."""
-    if step in (Step.DEPLOY, Step.TAKE_OVER):
+    if step in (Step.DEPLOY, Step.ADOPT):
         return Record(ModelState.DEPLOYED, goal.request)
     if step is Step.RESUME:
         assert record is not None
@@ -173,12 +173,12 @@ def test_redeploy_never_cuts_the_callers_off_when_it_is_to_be_deployed() -> None
 def test_what_is_declared_undeployed_is_never_deployed_nor_taken_over() -> None:
     for record, goal in COMBINATIONS:
         if goal.request is None:
-            assert not {Step.DEPLOY, Step.TAKE_OVER} & set(steps_ahead(record, goal)), (record, goal)
+            assert not {Step.DEPLOY, Step.ADOPT} & set(steps_ahead(record, goal)), (record, goal)
 
 
 def test_taking_over_needs_adopt_and_a_model_that_is_new_or_whose_last_attempt_is_unknown() -> None:
     for record, goal in COMBINATIONS:
-        if next_step(record, goal) is Step.TAKE_OVER:
+        if next_step(record, goal) is Step.ADOPT:
             assert goal.adopt
             assert record is None or record.last_status == UNKNOWN_STATUS, (record, goal)
             assert record is None or record.state not in (ModelState.DEPLOYED, ModelState.UNDEPLOYED), (record, goal)

@@ -57,7 +57,7 @@ def test_the_steps_do_what_the_page_says(tmp_path: Path, engine_env: dict[str, s
     assert ended.returncode == 0, ended.stdout
     assert KEY not in ended.stdout
     _, _, _, _, taken_over, settled, guarded, _, _, first_change = ended.stdout.split(f"{MARK}\n")
-    assert "taken over" in taken_over
+    assert "adopted" in taken_over
     assert "No caller is cut off" in taken_over
     assert "1 done" in settled or "recorded" in settled
     assert "mandatory policy" in guarded

@@ -316,7 +316,7 @@ def test_the_example_for_gitlab(workspace: Workspace, runner: Runner, forge: For
     assert runner.gitlab("drift production").code == 3
     assert runner.gitlab("drift production").code == 3
     (issue,) = forge.issues
-    assert "is taken up again" in issue["description"]
+    assert "is resumed" in issue["description"]
     workspace.let_jobs_end()
     assert runner.gitlab("up production").code == 0
     assert runner.gitlab("drift production").code == 0

@@ -5,6 +5,7 @@ import json
 import pickle
 import pickletools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from pulumi_koreai.api.errors import (
     ConfigError,
     JobFailed,
     JobTimeout,
+    KoreaiError,
     NotFound,
     Refused,
     ServerError,
@@ -33,7 +35,7 @@ from pulumi_koreai.core.spec import ProgramSpec
 from pulumi_koreai.core.state import RESULTS
 from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
-from pulumi_koreai.provider import ModelDeploymentProvider
+from pulumi_koreai.provider import DeploymentError, HostProcess, ModelDeploymentProvider
 from tests.core.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, rate_limited, takes
 
 PROVIDER = ModelDeploymentProvider()
@@ -108,16 +110,21 @@ def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.delenv(API_KEY_ENV, raising=False)
     clock = SimClock()
     platform = FakePlatform(clock)
-    whole = module._Platform()
-    whole.configure(CONFIG.get)
-    monkeypatch.setattr(whole, "_client", platform)
-    monkeypatch.setattr(whole, "clock", clock)
-    monkeypatch.setattr(whole, "rng", Random(5))
-    monkeypatch.setattr(module, "_platform", whole)
+    host = HostProcess(clock, Random(5), lambda *_: platform)
+    host.configure(CONFIG.get)
+    monkeypatch.setattr(PROVIDER, "_handed", host)
     call = RecordingCall(clock, hosted=request.param)
     token = CURRENT.set(call)
     yield Stage(clock, platform, call)
     CURRENT.reset(token)
+
+
+@contextmanager
+def failing(kind: type[KoreaiError], words: str = ".") -> Iterator[None]:
+    """The call ends with an error for the reader, whose cause is of this kind."""
+    with pytest.raises(DeploymentError, match=words) as caught:
+        yield
+    assert isinstance(caught.value.__cause__, kind)
 
 
 def results(outs: dict[str, Any] | None) -> tuple[object, ...]:
@@ -315,11 +322,11 @@ def test_a_difference_in_inputs_is_named_and_left_to_the_engine_under_the_stock_
 @pytest.mark.parametrize(
     "olds, why",
     [
-        (DEPLOYING, "job ds-1 is taken up again"),
-        ({**DEPLOYING, "state": "undeploying", "last_action": "UNDEPLOY"}, "job ds-1 is taken up again"),
+        (DEPLOYING, "job ds-1 is resumed"),
+        ({**DEPLOYING, "state": "undeploying", "last_action": "UNDEPLOY"}, "job ds-1 is resumed"),
         (FAILED, "the last deploy of cm-1 failed (job ds-0)"),
         ({**FAILED, "last_action": "UNDEPLOY"}, "the last undeploy of cm-1 failed (job ds-0)"),
-        (LOST, "how the last deploy of cm-1 ended is not known"),
+        (LOST, "the outcome of the last deploy of cm-1 is unknown"),
     ],
     ids=["deploying", "undeploying", "failed deploy", "failed undeploy", "lost deploy"],
 )
@@ -365,12 +372,12 @@ def test_a_setting_of_what_is_off_is_an_ordinary_change(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "olds, news, said",
     [
-        (RUNNING, BIGGER, "its callers are cut off until then (the last deploy took 1m00s)"),
+        (RUNNING, BIGGER, "its callers get no answers for about 60 s (last deploy: 1m00s)"),
         (RUNNING, {**BIGGER, "update_strategy": "redeploy"}, "deployed over the running deployment"),
         (RUNNING, {"deployed": False}, "every active instance is cut off at once"),
         (RUNNING, {"model_id": "cm-2"}, "replaced by cm-2, which is deployed first, then cm-1 is undeployed"),
         (RUNNING, {"model_id": UNKNOWN}, "replaced by another model"),
-        (LOST, {"adopt": True}, "taken over as declared; nothing is sent"),
+        (LOST, {"adopt": True}, "adopted as declared; nothing is sent"),
     ],
     ids=["parameters", "redeploy", "off", "another model", "an unknown model", "adopt"],
 )
@@ -407,7 +414,7 @@ def test_create_deploys_waits_and_gives_back_every_output(stage: Stage) -> None:
     assert results(result.outs) == ("deployed", "ds-1", "DEPLOY", "SUCCESS")
     assert {name: value for name, value in (result.outs or {}).items() if name in INPUTS} == INPUTS
     assert (result.outs or {})["last_job_seconds"] == pytest.approx(120, abs=5)
-    assert any("deploying, job ds-1" in line for line in stage.call.progressed)
+    assert any(line.startswith("deploying ") and line.endswith("job ds-1") for line in stage.call.progressed)
 
 
 def test_create_of_what_is_adopted_sends_nothing(stage: Stage) -> None:
@@ -415,7 +422,7 @@ def test_create_of_what_is_adopted_sends_nothing(stage: Stage) -> None:
     assert stage.sent == []
     assert_whole(result.outs)
     assert results(result.outs) == ("deployed", "", "", "")
-    assert stage.call.notes == ["cm-1 is taken over as declared; nothing was sent."]
+    assert stage.call.notes == ["cm-1 is adopted as declared; nothing was sent."]
 
 
 def test_create_of_what_is_undeployed_undeploys(stage: Stage) -> None:
@@ -428,7 +435,7 @@ def test_create_of_what_is_undeployed_undeploys(stage: Stage) -> None:
 
 def test_a_create_that_was_refused_leaves_nothing(stage: Stage) -> None:
     stage.answers(Refused("no", method="POST", path="/p", status=400))
-    with pytest.raises(Refused):
+    with failing(Refused):
         PROVIDER.create(INPUTS)
 
 
@@ -476,8 +483,8 @@ def test_an_interrupted_create_is_a_resource_with_its_job(stage: Stage) -> None:
     with pytest.raises(PartialFailure) as caught:
         PROVIDER.create(INPUTS)
     assert results(dict(caught.value.outs)) == ("deploying", "ds-1", "DEPLOY", "IN_PROGRESS")
-    assert "interrupted: job ds-1 (deploy of cm-1) is still running" in caught.value.reasons[0]
-    assert "the next `pulumi up` takes it up again" in caught.value.reasons[0]
+    assert "interrupted: deploy job ds-1 of cm-1 is still running" in caught.value.reasons[0]
+    assert "the next `pulumi up` resumes it" in caught.value.reasons[0]
 
 
 def failing_looks(error: Exception) -> Callable[[float], Answer]:
@@ -501,7 +508,7 @@ def test_a_fault_of_our_own_does_not_lose_the_job(stage: Stage, error: Exception
     assert_whole(dict(caught.value.outs))
     [reason] = caught.value.reasons
     first, second, *_ = reason.splitlines()
-    assert first == "the deploy of cm-1 had not ended when last seen; job ds-1 is taken up again."
+    assert first == "the deploy of cm-1 was still running when last seen; job ds-1 is resumed."
     assert second.startswith("a fault of this provider, not of the program: please report it to pulumi-koreai ")
     assert "Traceback (most recent call last):" in reason
     assert reason.splitlines()[-1].startswith(type(error).__name__)
@@ -528,7 +535,7 @@ def test_a_fault_of_our_own_while_a_deploy_is_sent_leaves_it_recorded_as_one_tha
     with pytest.raises(PartialFailure if stage.call.hosted else KeyError) as caught:
         PROVIDER.create(INPUTS)
     if isinstance(caught.value, PartialFailure):
-        assert "how the last deploy of cm-1 ended is not known" in str(caught.value)
+        assert "the outcome of the last deploy of cm-1 is unknown" in str(caught.value)
         assert results(dict(caught.value.outs)) == ("failed", "", "DEPLOY", "UNKNOWN")
 
 
@@ -622,7 +629,7 @@ def test_an_adopt_of_long_ago_takes_over_nothing_that_was_lost_since(stage: Stag
 )
 def test_an_update_that_changed_nothing_is_a_plain_error(stage: Stage, error: ApiError) -> None:
     stage.answers(error)
-    with pytest.raises(type(error)):
+    with failing(type(error)):
         PROVIDER.update(MODEL, RUNNING, {**INPUTS, **BIGGER})
 
 
@@ -676,7 +683,7 @@ def test_each_operation_has_its_own_timeout(stage: Stage, operation: str, second
         "update": lambda: PROVIDER.update(MODEL, RUNNING, {**INPUTS, **BIGGER, "custom_timeouts": timeouts}),
         "delete": lambda: PROVIDER.delete(MODEL, {**RUNNING, "custom_timeouts": timeouts}),
     }
-    with pytest.raises((PartialFailure, JobTimeout)):
+    with pytest.raises((PartialFailure, DeploymentError)):
         calls[operation]()
     assert stage.clock.now - 1000 == seconds
 
@@ -712,7 +719,7 @@ def test_delete_of_a_model_that_is_gone_is_a_success_that_says_so(stage: Stage) 
 
 def test_a_delete_that_failed_is_an_error(stage: Stage) -> None:
     stage.answers(job("FAILED", reason="locked"))
-    with pytest.raises(JobFailed, match="locked"):
+    with failing(JobFailed, "locked"):
         PROVIDER.delete(MODEL, RUNNING)
 
 
@@ -727,7 +734,7 @@ def test_an_interrupted_delete_names_the_job_and_says_to_run_the_command_again(s
     with pytest.raises(Cancelled) as caught:
         PROVIDER.delete(MODEL, RUNNING)
     error = str(caught.value)
-    assert "job ds-1 (undeploy of cm-1) is still running" in error
+    assert "undeploy job ds-1 of cm-1 is still running" in error
     assert "run the same command again" in error
     assert "again" in error
 
@@ -736,10 +743,10 @@ def test_a_delete_that_is_interrupted_before_it_sent_anything_does_not_claim_tha
     stage.answers(Cancelled())
     with pytest.raises(Cancelled) as caught:
         PROVIDER.delete(MODEL, RUNNING)
-    assert "it is deployed as before" in str(caught.value)
+    assert "cm-1 is deployed as before" in str(caught.value)
 
 
-DOUBT = "What was last sent for the one that goes may be what holds now"
+DOUBT = "What was last sent for this resource may be what runs"
 
 
 def declare(**changes: object) -> None:
@@ -751,7 +758,7 @@ def test_delete_leaves_a_model_that_another_entry_has_alone(stage: Stage) -> Non
     declare()
     PROVIDER.delete(MODEL, RUNNING)
     assert stage.sent == []
-    assert stage.call.notes == ["cm-1 belongs to another resource now, so it is not undeployed."]
+    assert stage.call.notes == ["cm-1 is now managed by another resource; not undeploying it."]
 
 
 def test_delete_waits_its_own_job_out_where_another_entry_has_the_model(stage: Stage) -> None:
@@ -812,7 +819,7 @@ def test_a_stuck_job_keeps_no_entry_from_going(stage: Stage) -> None:
 def test_a_delete_that_did_not_see_the_end_of_its_job_is_an_error(stage: Stage) -> None:
     declare()
     stage.platform.looks = takes(1e6)
-    with pytest.raises(JobTimeout, match=r"Run the command again: an undeploy may be repeated\.$"):
+    with failing(JobTimeout, r"Run the command again: an undeploy may be repeated\.$"):
         PROVIDER.delete(MODEL, {**DEPLOYING, "custom_timeouts": {"delete": "2m"}})
     assert stage.platform.commands == []
 
@@ -874,7 +881,7 @@ def test_read_of_what_is_off_leaves_the_inputs_to_the_engine(stage: Stage) -> No
 
 def test_a_read_that_can_not_ask_is_an_error(stage: Stage) -> None:
     stage.answers(ServerError("down", method="GET", path="/p", status=503))
-    with pytest.raises(ServerError):
+    with failing(ServerError):
         PROVIDER.read(MODEL, DEPLOYING)
 
 
@@ -898,24 +905,29 @@ def test_the_loop_is_closed_after_each_operation(stage: Stage) -> None:
 
 
 def test_the_client_is_made_once_and_anew_for_another_configuration() -> None:
-    whole = module._Platform()
-    whole.configure(CONFIG.get)
-    first = whole.client()
-    assert whole.client() is first
-    whole.configure({**CONFIG, "koreai:apiKey": "another"}.get)
-    assert whole.client() is not first
-    assert whole.client().settings.api_key == "another"
+    host = HostProcess()
+    host.configure(CONFIG.get)
+    first = host.service.client()
+    assert host.service.client() is first
+    host.configure({**CONFIG, "koreai:apiKey": "another"}.get)
+    assert host.service.client() is not first
+    assert host.service.client().settings.api_key == "another"
+
+
+def test_every_instance_in_a_process_has_the_same_service() -> None:
+    # A state may hold several pickles of the provider: of other releases, or by another pickler.
+    assert ModelDeploymentProvider()._service is ModelDeploymentProvider()._service
 
 
 def test_no_client_without_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(HOST_ENV, raising=False)
     monkeypatch.delenv(API_KEY_ENV, raising=False)
     with pytest.raises(ConfigError, match="koreai:apiKey"):
-        module._Platform().client()
+        HostProcess().service.client()
 
 
 def test_a_sleep_of_the_core_is_one_of_the_call_and_ends_when_it_is_cancelled(stage: Stage) -> None:
-    clock = module._CallClock()
+    clock = module.CallClock()
     clock.sleep(30)
     moments: list[None] = []
     stage.clock.on_moment = lambda: moments.append(None)
@@ -973,5 +985,5 @@ def test_the_pickle_is_no_secret() -> None:
 
 def test_a_model_that_does_not_exist_is_an_error_of_update(stage: Stage) -> None:
     stage.answers(not_found())
-    with pytest.raises(NotFound):
+    with failing(NotFound):
         PROVIDER.update(MODEL, RUNNING, {**INPUTS, **BIGGER})

@@ -89,7 +89,7 @@ NEW_ID = inputs(model_id="cm-2")
 ROWS = [
     # new
     (None, inputs(), ChangeKind.DEPLOYED, False),
-    (None, inputs(adopt=True), ChangeKind.TAKEN_OVER, False),
+    (None, inputs(adopt=True), ChangeKind.ADOPTED, False),
     (None, inputs(deployed=False), ChangeKind.UNDEPLOYED, True),
     # gone
     (outputs(), None, ChangeKind.UNDEPLOYED, True),
@@ -115,7 +115,7 @@ ROWS = [
     # not settled
     (outputs(ModelState.FAILED, "FAILED"), inputs(), ChangeKind.DEPLOYED, False),
     (outputs(ModelState.FAILED, "UNKNOWN", job=""), inputs(), ChangeKind.REDEPLOYED, True),
-    (outputs(ModelState.FAILED, "UNKNOWN", job=""), inputs(adopt=True), ChangeKind.TAKEN_OVER, False),
+    (outputs(ModelState.FAILED, "UNKNOWN", job=""), inputs(adopt=True), ChangeKind.ADOPTED, False),
     (outputs(ModelState.FAILED, "UNKNOWN", job="", of=ADOPTED), inputs(adopt=True), ChangeKind.REDEPLOYED, True),
     (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), inputs(), ChangeKind.RESUMED, False),
     (outputs(ModelState.DEPLOYING, "IN_PROGRESS"), inputs(hyper_parameters=OTHER), ChangeKind.REDEPLOYED, True),
@@ -236,7 +236,7 @@ def test_what_goes_beside_an_entry_that_has_had_the_model_before_may_be_what_hol
     left, stays = told.changes
     assert (left.name, left.kind, left.before, stays.kind) == ("talk", kind, None, None)
     assert ("may be later than what was sent" in " ".join(left.words)) is doubtful
-    assert ("is taken up again" in " ".join(left.words)) is (kind is ChangeKind.RESUMED)
+    assert ("is resumed" in " ".join(left.words)) is (kind is ChangeKind.RESUMED)
     assert "models now" not in told.markdown(LIMIT), "the model is counted once"
 
 

@@ -4,14 +4,14 @@ import json
 import re
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.api.dock_job import DockJob
+from pulumi_koreai.base.progress import formatted
 from pulumi_koreai.core.lifecycle import _progress
 from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read
-from pulumi_koreai.report.run import _PROGRESS, Report, _elapsed
+from pulumi_koreai.report.run import Report
 from tests.report.test_markdown import outside_code, texts
 
 LIMIT = 20_000
@@ -56,7 +56,7 @@ class Stream:
 
 def job(action: str, job_id: str, percent: int = 5) -> str:
     """A line of progress as the lifecycle has it."""
-    return _progress(DockJob(_id=job_id, status="IN_PROGRESS", percentageComplete=percent), action, 7.0)  # type: ignore[arg-type]
+    return formatted(_progress(DockJob(_id=job_id, status="IN_PROGRESS", percentageComplete=percent), action, 7.0))  # type: ignore[arg-type]
 
 
 def redeployed() -> Stream:
@@ -135,13 +135,13 @@ def test_a_stream_that_breaks_off_says_so_whatever_it_ends_with() -> None:
 def test_where_nothing_was_sent_the_notes_say_what_was_done() -> None:
     stream = Stream("new")
     stream.operation("resourcePreEvent", "new", "create")
-    stream.say("new", "cm-7 is taken over as declared; nothing was sent.", kept=True)
+    stream.say("new", "cm-7 is adopted as declared; nothing was sent.", kept=True)
     stream.operation("resOutputsEvent", "new", "create", outputs={"state": "deployed", "dock_status_id": ""})
     stream.operation("resourcePreEvent", "old", "update")
     stream.operation("resOutputsEvent", "old", "update", outputs={"state": "deployed", "dock_status_id": ""})
     stream.end()
     text = stream.report.markdown(LIMIT)
-    assert "| `cm-7` is taken over as declared; nothing was sent. |" in text
+    assert "| `cm-7` is adopted as declared; nothing was sent. |" in text
     assert "| nothing was sent |" in text
     assert "mermaid" not in text
 
@@ -182,26 +182,11 @@ def test_other_resources_are_counted_and_unchanged_models_named() -> None:
     assert "no model was worked on" in text
 
 
-@pytest.mark.parametrize("elapsed", [None, 0.0, 7.0, 65.0, 4000.0])
-@pytest.mark.parametrize("percent", [None, 0, 40, 100])
-@pytest.mark.parametrize("status", ["IN_PROGRESS", "QUEUED", "SUCCESS"])
-def test_the_lifecycle_s_progress_is_what_the_report_reads(
-    status: str, percent: int | None, elapsed: float | None
-) -> None:
-    told = DockJob(_id="ds-1", status=status, percentageComplete=percent)
-    found = _PROGRESS.fullmatch(_progress(told, "UNDEPLOY", elapsed))
-    assert found
-    assert (found["action"], found["job"]) == ("undeploy", "ds-1")
-    assert _elapsed(found["elapsed"]) == (
-        None if elapsed is None else round(elapsed - elapsed % 60 * (elapsed >= 3600))
-    )
-
-
 def test_the_wait_for_the_rate_limit_is_no_part_of_a_job() -> None:
     stream = Stream("chat")
     stream.operation("resourcePreEvent", "chat", "update")
     stream.say("chat", "waiting 57 s for the rate limit")
-    stream.say("chat", _progress(DockJob(_id="ds-1", status="IN_PROGRESS"), "UNDEPLOY", 2.0), 60)
+    stream.say("chat", formatted(_progress(DockJob(_id="ds-1", status="IN_PROGRESS"), "UNDEPLOY", 2.0)), 60)
     stream.say("chat", "waiting 57 s for the rate limit", 3)
     stream.say("chat", job("DEPLOY", "ds-2"), 67)
     stream.operation("resOutputsEvent", "chat", "update", 10, outputs={"dock_status_id": "ds-2"})

@@ -296,7 +296,7 @@ def test_a_model_that_runs_is_taken_over_without_a_request_and_adopt_goes_withou
     assert adopted.startswith("# By hand.\n")
     assert findings(adopted.encode()) == []
     assert workspace.preview("--diff").count("adopt") == 1
-    assert "cm-1 is taken over as declared; nothing was sent" in workspace.up()
+    assert "cm-1 is adopted as declared; nothing was sent" in workspace.up()
     assert workspace.outputs("chat")["state"] == "deployed"
     stack_file.write_text(adopted.replace("      adopt: true\n", ""))
     assert "1 updated" in workspace.up(), "it is recorded that the line is gone"

@@ -130,7 +130,7 @@ def unknown(tool: Workspace, wire: Wire) -> Workspace:
     wire.lose = True
     tool.declare(chat=model())
     with recording(tool):
-        assert "is not known, so the deploy is not sent again" in " ".join(tool.up(fails=True).split())
+        assert "is being deployed now, so the deploy is not sent again" in " ".join(tool.up(fails=True).split())
     assert tool.sent() == ["deploy cm-1"], "sent once"
     tool.let_jobs_end()
     return tool

@@ -10,19 +10,19 @@ from tf.utils import Diagnostic, Diagnostics  # type: ignore[import-untyped]
 
 from pulumi_koreai.api.errors import ConfigError, Refused
 from pulumi_koreai.terraform.deployment import ModelDeployment, Planned
-from pulumi_koreai.terraform.platform import Interrupted, Platform
+from pulumi_koreai.terraform.process import Interrupted, ProviderProcess
 from pulumi_koreai.terraform.schema import ATTRIBUTES, RESULTS, VERSION, Values, decoded
-from tests.core.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, takes
+from tests.core.fakes import KEY, MODEL, PARAMETERS, SETTINGS, Answer, FakePlatform, SimClock, job, not_found, takes
 
 
-class Simulated(Platform):
+class Simulated(ProviderProcess):
     """On a clock of its own, before a scripted platform."""
 
     def __init__(self, answers: Iterable[Answer] = ()) -> None:
-        super().__init__()
+        super().__init__(lambda *_: self.platform)
         self.clock = SimClock()
         self.platform = FakePlatform(self.clock, answers)
-        self._client = self.platform
+        self.configure({"host": SETTINGS.host, "api_key": KEY})
 
     def monotonic(self) -> float:
         return self.clock.monotonic()
@@ -56,14 +56,14 @@ def proposed(prior: Values | None, given: Values) -> Values:
 
 
 def planned(
-    prior: Values | None, platform: Platform | None = None, private: bytes = b"", **changes: object
+    prior: Values | None, platform: ProviderProcess | None = None, private: bytes = b"", **changes: object
 ) -> tuple[Planned, list[Diagnostic]]:
     diagnostics, given = Diagnostics(), config(**changes)
     plan = ModelDeployment(platform or Simulated()).plan(diagnostics, prior, proposed(prior, given), given, private)
     return plan, diagnostics.diagnostics
 
 
-def planned_deletion(platform: Platform, prior: Values) -> list[Diagnostic]:
+def planned_deletion(platform: ProviderProcess, prior: Values) -> list[Diagnostic]:
     diagnostics = Diagnostics()
     assert ModelDeployment(platform).plan(diagnostics, prior, None, {}).values is None
     told: list[Diagnostic] = diagnostics.diagnostics
@@ -106,8 +106,8 @@ def test_a_setting_that_is_not_given_any_more_is_the_default_again() -> None:
 @pytest.mark.parametrize(
     "changes, path, words",
     [
-        ({"device_type": "g5.2xlarge"}, ["device_type"], "cm-1 is undeployed, then deployed with what is declared;"),
-        ({"device_type": "g5.2xlarge"}, ["device_type"], "(the last deploy took 12m05s)"),
+        ({"device_type": "g5.2xlarge"}, ["device_type"], "cm-1 is undeployed, then deployed as declared;"),
+        ({"device_type": "g5.2xlarge"}, ["device_type"], "(last deploy: 12m05s)"),
         ({"update_strategy": "redeploy", "device_type": "g5.2xlarge"}, ["device_type"], "over the running deployment"),
         ({"deployed": False}, ["deployed"], "every active instance is cut off at once"),
         ({"model_id": "cm-2"}, ["model_id"], "its callers are cut off until cm-2 is there"),
@@ -128,8 +128,8 @@ def test_a_plan_says_what_happens_to_callers_at_the_attribute(
     "left, words",
     [
         (FAILED, "the last deploy of cm-1 failed"),
-        (UNDER_WAY, "is taken up again"),
-        (ENDED_WELL, "the apply that created cm-1 ended before its job did, which has ended well since"),
+        (UNDER_WAY, "is resumed"),
+        (ENDED_WELL, "the run that created cm-1 ended before its job did, which has succeeded since"),
     ],
 )
 def test_unfinished_work_is_a_change_though_nothing_differs(left: dict[str, Any], words: str) -> None:
@@ -189,7 +189,7 @@ def test_a_fault_does_not_show_what_was_given() -> None:
 
 
 def applied(
-    platform: Platform, prior: Values | None, after: Values | None, private: bytes = b""
+    platform: ProviderProcess, prior: Values | None, after: Values | None, private: bytes = b""
 ) -> tuple[Values | None, Diagnostics]:
     diagnostics = Diagnostics()
     return ModelDeployment(platform).apply(diagnostics, prior, after, private), diagnostics
@@ -317,7 +317,7 @@ def test_an_interrupted_creation_is_kept_with_a_warning_and_an_interrupted_updat
     assert (created["state"], created["dock_status_id"]) == ("deploying", "ds-1")
     assert created["unfinished_creation"]
     assert not warned.has_errors()
-    assert "job ds-1 (deploy of cm-1) is still running" in texts(warned.diagnostics)[0]
+    assert "deploy job ds-1 of cm-1 is still running" in texts(warned.diagnostics)[0]
     changed = {"device_type": "g5.2xlarge", "update_strategy": "redeploy"}
     updated, told = interrupted(state(), to_create(**changed), answers=[begun])
     assert updated is not None
@@ -335,7 +335,7 @@ def test_a_fault_of_our_own_keeps_the_job_and_is_told_in_full() -> None:
     assert (created["state"], created["dock_status_id"]) == ("deploying", "ds-1")
     assert told.has_errors()
     (text,) = texts(told.diagnostics)
-    assert "job ds-1 is taken up again" in text
+    assert "job ds-1 is resumed" in text
     assert "please report it to pulumi-koreai" in text
     assert "Traceback (most recent call last):" in text
     begun = state(**created)
@@ -366,19 +366,22 @@ def test_a_deletion_after_the_plan_of_another_object_of_the_model_undeploys_noth
     planned(prior, platform, timeouts={"create": "4h"})
     after, diagnostics = applied(platform, state(), None)
     assert after is None
-    assert "belongs to another resource now" in texts(diagnostics.diagnostics)[0]
+    assert "is now managed by another resource" in texts(diagnostics.diagnostics)[0]
     assert platform.platform.commands == []
 
 
-def test_a_deletion_after_the_plan_of_another_object_of_the_model_waits_for_its_own_job() -> None:
+@pytest.mark.parametrize("device, doubtful", [("g5.xlarge", False), ("g5.2xlarge", True)])
+def test_a_deletion_after_the_plan_of_another_object_of_the_model_waits_for_its_own_job(
+    device: str, doubtful: bool
+) -> None:
     platform = Simulated([job("SUCCESS", id="ds-1")])
-    planned(state(), platform, timeouts={"create": "4h"})
+    planned(state(), platform, timeouts={"create": "4h"}, device_type=device)
     after, diagnostics = applied(platform, state(**UNDER_WAY), None)
     assert after is None
     taken_up, left = texts(diagnostics.diagnostics)
-    assert "job ds-1 (deploy of cm-1) is taken up again" in taken_up
-    assert "What was last sent for the one that goes may be what holds now" in left
-    assert "`terraform apply`" in left
+    assert "resuming deploy job ds-1 of cm-1" in taken_up
+    assert ("What was last sent for this resource may be what runs" in left) is doubtful
+    assert ("`terraform apply`" in left) is doubtful
     assert platform.platform.sent == ["job ds-1 DEPLOY cm-1"]
 
 
@@ -387,7 +390,7 @@ def test_a_deletion_after_the_creation_of_another_object_of_the_model_has_no_dou
     planned(None, platform)
     applied(platform, None, to_create())
     _, diagnostics = applied(platform, state(**FAILED), None)
-    assert texts(diagnostics.diagnostics) == ["cm-1 belongs to another resource now, so it is not undeployed."]
+    assert texts(diagnostics.diagnostics) == ["cm-1 is now managed by another resource; not undeploying it."]
     assert platform.platform.commands == ["deploy cm-1"]
 
 
@@ -421,14 +424,14 @@ def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
 
 
 def test_a_configuration_that_is_not_known_yet_is_told_only_where_it_is_needed() -> None:
-    platform = Platform()
+    platform = ProviderProcess()
     platform.configure({"host": Unknown, "api_key": KEY})
     with pytest.raises(ConfigError, match="the provider's host is not known before"):
-        platform.lifecycle(MODEL, None)
+        platform.service.client()
 
 
 def test_the_numbers_of_the_configuration_are_read() -> None:
-    platform = Platform()
+    platform = ProviderProcess()
     given: dict[str, Any] = {"host": "http://127.0.0.1:1", "api_key": KEY, "requests_per_minute": 7}
     platform.configure({**given, "poll_min_seconds": 0.5, "poll_max_seconds": None})
     settings = platform._settings()

@@ -1,14 +1,11 @@
 """The schema, the values and the words, without Terraform; and that nobody else pays for them."""
 
-import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped] # it has no types
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tf.types import Unknown  # type: ignore[import-untyped] # it has no types
@@ -19,7 +16,7 @@ from pulumi_koreai.api.declared import UNKNOWN
 from pulumi_koreai.core import state as state_of
 from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import check, python_spelling
-from pulumi_koreai.terraform import platform
+from pulumi_koreai.terraform import process
 from pulumi_koreai.terraform.schema import (
     ATTRIBUTES,
     RESULTS,
@@ -32,7 +29,6 @@ from pulumi_koreai.terraform.schema import (
     encoded,
     resource_schema,
 )
-from pulumi_koreai.terraform.words import terraform
 from tests.core.fakes import PARAMETERS
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
@@ -68,7 +64,7 @@ def test_the_schema_on_the_wire_nests_the_parameters_and_describes_them() -> Non
 
 
 def test_the_key_alone_is_sensitive_and_nothing_is_required() -> None:
-    attributes = platform.provider_schema().to_pb().block.attributes
+    attributes = process.provider_schema().to_pb().block.attributes
     assert [attribute.name for attribute in attributes if attribute.sensitive] == ["api_key"]
     assert [attribute.name for attribute in attributes] == [
         "host",
@@ -130,27 +126,6 @@ def test_a_record_is_read_from_the_outputs_that_it_was_written_to(
     spec = TerraformSpec.model_validate(GIVEN)
     record = Record(state, spec.parameters(), job_id, action, status, seconds)
     assert state_of.record(over_the_wire(state_of.outputs(spec, record))) == record
-
-
-def texts(module: str) -> set[str]:
-    """The texts that a module may tell, docstrings left out; of an f-string its parts in one."""
-    tree = ast.parse((PACKAGE / module).read_text())
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            found.add(node.value)
-    return found
-
-
-@pytest.mark.parametrize("module", ["core/lifecycle.py", "core/impact.py", "api/settings.py", "api/client.py"])
-def test_no_word_of_pulumi_s_is_left(module: str) -> None:
-    left = {text for text in texts(module) if re.search(r"\bpulumi (up|config|destroy)|koreai:|stack", terraform(text))}
-    # What is not told here: of a host that Terraform does not have; the configuration's own keys, from which a text
-    # is made; the key, which is cut out of what the platform says.
-    assert {text for text in left if "can't record" not in text and " " in text} == set()
 
 
 def test_exact_is_a_number_like_any_other() -> None:

@@ -59,7 +59,7 @@ def test_the_example_with_ten_models(tmp_path: Path, terraform_env: dict[str, st
 
     example.declare(models | {"model-1": warmer(1)})
     plan = in_one_line(example.preview())
-    assert "cm-1 is undeployed, then deployed with what is declared; its callers are cut off until then" in plan
+    assert "cm-1 is undeployed, then deployed as declared; its callers get no answers" in plan
     assert 'with koreai_model_deployment.this["model-1"], on main.tf line' in plan
     assert "hyper_parameters = each.value.hyper_parameters" in plan, "at the attribute"
     example.up()
@@ -83,7 +83,7 @@ def test_the_example_with_ten_models(tmp_path: Path, terraform_env: dict[str, st
     example.terraform("state", "rm", address)
     example.terraform("import", address, "cm-3")
     example.declare(models | {"model-1": warmer(1), "model-2": drifting, "model-3": model(3, adopt=True)})
-    assert "cm-3 is taken over as declared; nothing is sent" in in_one_line(example.preview())
+    assert "cm-3 is adopted as declared; nothing is sent" in in_one_line(example.preview())
     example.up()
     assert example.sent() == []
     assert example.outputs("model-3")["state"] == "deployed"
@@ -201,7 +201,7 @@ def test_an_interrupted_apply_keeps_every_job_and_the_next_one_sends_no_deploy(
     assert not any(instance.get("status") == "tainted" for instance in held.values())
     terraform.sent()
     terraform.let_jobs_end()
-    assert "is taken up again" in terraform.up()
+    assert "is resumed" in terraform.up()
     assert [line for line in terraform.sent() if not line.startswith("wait")] == [], "no deploy is sent again"
     assert {instance["attributes"]["state"] for _, instance in terraform.instances()} == {"deployed"}
     assert "No changes." in terraform.preview()
@@ -329,8 +329,8 @@ def test_import_without_adopt_says_what_comes_and_a_wrong_id_is_refused(terrafor
     assert 'model_id: "cm 1" given; allowed: a model id such as cm-' in in_one_line(refused)
     terraform.terraform("import", "koreai_model_deployment.chat", "cm-1")
     plan = in_one_line(terraform.preview())
-    assert "how the last deploy of cm-1 ended is not known" in plan
-    assert "cm-1 is undeployed, then deployed with what is declared" in plan
+    assert "the outcome of the last deploy of cm-1 is unknown" in plan
+    assert "cm-1 is undeployed, then deployed as declared" in plan
     assert terraform.sent() == []
 
 

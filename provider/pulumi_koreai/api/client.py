@@ -1,65 +1,48 @@
 """The typed client: one request, its retries, its errors."""
 
 import copy
-import json
-import re
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
 from random import Random
 from threading import BoundedSemaphore
 from typing import Final, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from pydantic import JsonValue, ValidationError
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    MaxRetryError,
-    ProtocolError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError, SSLError
+from urllib3.util import Retry as RetryPolicy
 
 from ..base.clock import Clock, SystemClock
-from ..base.progress import Reporter, Silent
+from ..base.progress import JobVerb, Note, NoteKind, RateLimitWait, Reporter, Retry, RetryReason, Silent
 from .declared import DeployRequest
 from .dock_job import Action, DockJob
 from .errors import (
+    Advice,
+    AdviceKind,
     AnswerLost,
     ApiError,
     BadAnswer,
     Busy,
-    Forbidden,
     NotDeployed,
     NotFound,
     NotSent,
     RateLimited,
     Refused,
-    ServerError,
-    Unauthorized,
     WrongJob,
 )
-from .messages import message_in, says_another_job, says_not_deployed
+from .messages import message_in
 from .pacing import Pacer, published_limits
-from .settings import Settings, is_loopback
-
-USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
+from .refusals import Refusal, is_page, retry_after
+from .settings import Settings
+from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
 
 # What may be sent again, and how often (counts are retries, the backoff is in seconds). Only time bounds the waits
 # for a 429 or for another job on the model: those are no failures, and the platform has certainly not taken the
 # request.
-_REPEATABLE: Final = Retry(
+_REPEATABLE: Final = RetryPolicy(
     total=None,
     connect=4,
     read=4,
@@ -74,17 +57,8 @@ _REPEATABLE: Final = Retry(
 # A deploy is not idempotent: once it may have been taken it is not sent again. 503 is the platform's "not now".
 _DEPLOY: Final = _REPEATABLE.new(read=False, status_forcelist=(503,))
 
-_ANSWER_MAX_DEPTH: Final = 16
-_BODY_MAX_BYTES: Final = 1 << 18
-# Of the whole process: hundreds of waits need few at a time, unless the platform hangs.
-_CONNECTIONS_MAX: Final = 64
 _CONNECTION_STEP_SECONDS: Final = 0.2  # between two looks for a free one
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
-
-# A 409 of a platform that does one thing to a model at a time says most of it by itself.
-_BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
-# With any other status it is not the platform that says what it knows of the model.
-_OF_THE_MODEL: Final = (400, 404, 409, 422)
 
 
 @dataclass(frozen=True)
@@ -95,7 +69,7 @@ class _Operation:
     path: str
     purpose: str
     scope: str
-    retries: Retry
+    retries: RetryPolicy
     connect_seconds: float
     read_seconds: float
     action: Action
@@ -103,13 +77,8 @@ class _Operation:
     job_id: str = ""
 
     @property
-    def is_deploy(self) -> bool:
-        return not self.job_id and self.action == "DEPLOY"
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Not followed, so not looked at either: requests parses it even where it isn't told to follow."""
+    def verb(self) -> JobVerb:
+        return "deploy" if self.action == "DEPLOY" else "undeploy"
 
 
 class Client:
@@ -124,6 +93,7 @@ class Client:
         clock: Clock | None = None,
         rng: Random | None = None,
         reporter: Reporter | None = None,
+        sessions: Callable[[Settings], requests.Session] = new_session,
     ) -> None:
         """Open a client; nothing is sent yet.
 
@@ -131,7 +101,8 @@ class Client:
             settings: the platform, the key and the pace.
             clock: time; the machine's when not given.
             rng: the jitter of the retries.
-            reporter: told of each pause for a limit or a retry before it begins, and of a POST that was sent again.
+            reporter: gets each pause for a limit or a retry before it begins, and each POST that was sent again.
+            sessions: opens a session; a test's ends in a server of its own.
         """
         self.settings = settings
         self._clock = clock or SystemClock()
@@ -139,8 +110,9 @@ class Client:
         self._reporter = reporter or Silent()
         limits = published_limits(settings.requests_per_minute)
         self._pacer = Pacer(self._clock, limits)
-        self._connections = BoundedSemaphore(_CONNECTIONS_MAX)
-        self._session = self._new_session()
+        self._connections = BoundedSemaphore(CONNECTIONS_MAX)
+        self._sessions = sessions
+        self._session = sessions(settings)
 
     def telling(self, reporter: Reporter) -> Self:
         """The same client, its pace and its connections shared, with another reporter."""
@@ -168,7 +140,7 @@ class Client:
         )
         # A connection kept alive may have been closed by the other side meanwhile, and a request lost with it is one
         # of which nobody knows whether it was taken: a deploy is worth a connection of its own.
-        with self._new_session() as session:
+        with self._sessions(self.settings) as session:
             return self._send(session, operation, until, {"modelType": request.model_type}, request.body())
 
     def undeploy(self, model_id: str, until: float) -> DockJob:
@@ -227,7 +199,7 @@ class Client:
     ) -> DockJob:
         retries, pause = operation.retries, _PAUSE_FIRST_SECONDS
         doubt: ApiError | None = None
-        failures: list[str] = []
+        failures: list[Retry] = []
         try:
             while True:
                 self._take_turn(operation, until)
@@ -249,15 +221,21 @@ class Client:
                 else:
                     if failures and operation.method == "POST":
                         self._reporter.note(
-                            f"{operation.purpose}: taken at attempt {len(failures) + 1} ({failures[-1]})."
+                            Note(
+                                NoteKind.SENT_AGAIN,
+                                operation.model_id,
+                                operation.verb,
+                                attempts=len(failures) + 1,
+                                last_failure=failures[-1],
+                            )
                         )
                     return job
                 delay = max(delay, error.retry_after or 0.0)
-                failures.append(_why(error))
+                failures.append(_retry(error, delay))
                 if self._clock.monotonic() + delay >= until:
                     raise error
                 if delay > 0:
-                    self._reporter.progress(f"{_why(error)}; trying again in {delay:.0f} s")
+                    self._reporter.progress(failures[-1])
                 self._clock.sleep(delay)  # for no time too: an interruption ends it here, before anything is sent again
                 if self._clock.monotonic() >= until:  # it was a long sleep: the reason is still this error
                     raise error
@@ -276,10 +254,10 @@ class Client:
                 f"{operation.purpose}: not sent, the rate limit leaves no room before the time is up",
                 method=operation.method,
                 path=operation.path,
-                hint=self._limit_hint(),
+                advice=self._slow_down(),
             )
         if wait > 0:
-            self._reporter.progress(f"waiting {wait:.0f} s for the rate limit")
+            self._reporter.progress(RateLimitWait(wait))
             self._clock.sleep(wait)
 
     @contextmanager
@@ -292,11 +270,11 @@ class Client:
             left = until - self._clock.monotonic()
             if left <= 0:
                 raise NotSent(
-                    f"{operation.purpose}: not sent, all {_CONNECTIONS_MAX} connections of this process waited for"
+                    f"{operation.purpose}: not sent, all {CONNECTIONS_MAX} connections of this process waited for"
                     " answers until the time was up",
                     method=operation.method,
                     path=operation.path,
-                    hint=f"{self.settings.host} does not answer. Check it, and the network between here and there.",
+                    advice=Advice(AdviceKind.CHECK_PLATFORM, self.settings.host),
                 )
             self._clock.sleep(min(_CONNECTION_STEP_SECONDS, left))
         try:
@@ -324,34 +302,12 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                answer = self._read(response, self._clock.monotonic() + operation.read_seconds)
+                answer = read_body(response, self._clock, self._clock.monotonic() + operation.read_seconds)
         except requests.RequestException as failure:
             raise self._broken(operation, failure) from failure
         if not 200 <= response.status_code < 300:
             raise self._refusal(operation, response, answer)
         return self._dock_job(operation, response, answer)
-
-    def _read(self, response: requests.Response, until: float) -> JsonValue:
-        """The answer's body as JSON, or its text. A body that is endless, or trickles, is cut off."""
-        content = bytearray()
-        try:
-            # Byte by byte: a larger read returns when it is full, and each byte that trickles in renews the
-            # socket's timeout.
-            for byte in response.iter_content(1):
-                content += byte
-                if len(content) > _BODY_MAX_BYTES:
-                    break
-                if self._clock.monotonic() > until:
-                    raise requests.ReadTimeout("the answer's body took too long")
-        except requests.RequestException:
-            # With a refusal in hand the status says more than the missing rest of its body.
-            if 200 <= response.status_code < 300:
-                raise
-        text = bytes(content).decode("utf-8", "replace")
-        try:
-            return _shallow(json.loads(text), _ANSWER_MAX_DEPTH)
-        except (ValueError, RecursionError):
-            return text
 
     def _dock_job(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> DockJob:
         answer = self._redacted(answer)
@@ -366,7 +322,7 @@ class Client:
                 path=operation.path,
                 status=response.status_code,
                 platform_message=message_in(answer),
-                hint="Check that koreai:host is the platform itself and not a sign-in page or a proxy before it.",
+                advice=Advice(AdviceKind.CHECK_SIGN_IN_PAGE),
             ) from None
         # "A job is done" is not "my job is done".
         wrong_id = operation.job_id and job.id != operation.job_id
@@ -380,83 +336,44 @@ class Client:
                 path=operation.path,
                 status=response.status_code,
                 platform_message=message_in(another),
-                hint="Look at the model in the console before going on.",
+                advice=Advice(AdviceKind.LOOK_AT_MODEL),
             )
         return job
 
     def _broken(self, operation: _Operation, failure: requests.RequestException) -> ApiError:
-        cause = _transport_error(failure)
+        cause = transport_error(failure)
         detail = message_in(self._redacted(str(cause)))
-        never_sent = _never_sent(failure, cause)
-        if never_sent and isinstance(cause, SSLError):
-            hint = "If the certificate is your organisation's own, name its authority in REQUESTS_CA_BUNDLE."
-        elif never_sent:
-            hint = "Nothing was sent. Check koreai:host and the network between here and there."
-        else:
-            hint = ""
-        kind = NotSent if never_sent else AnswerLost
-        came_back = "no connection" if never_sent else "sent, but no whole answer came"
+        certainly = never_sent(failure, cause)
+        kind = NotSent if certainly else AnswerLost
+        network = AdviceKind.TRUST_CERTIFICATE if isinstance(cause, SSLError) else AdviceKind.CHECK_NETWORK
+        came_back = "no connection" if certainly else "sent, but no whole answer came"
         return kind(
             f"{operation.purpose} at {self.settings.host}: {came_back} ({detail})",
             method=operation.method,
             path=operation.path,
-            hint=hint,
+            advice=Advice(network) if certainly else None,
         )
 
     def _refusal(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> Refused:
-        status, said = response.status_code, message_in(self._redacted(answer))
-        host = self.settings.host
-        kind: type[Refused] = Refused
-        hint = ""
-        of_the_model = status in _OF_THE_MODEL and not operation.job_id and not _is_page(answer)
-        if of_the_model and operation.action == "UNDEPLOY" and says_not_deployed(said):
-            kind = NotDeployed
-        elif (status == 409 and _BUSY.search(said)) or ((status == 400 or of_the_model) and says_another_job(said)):
-            kind = Busy
-            hint = "Another job is under way on the model. Wait until it has ended, then run this again."
-        elif 300 <= status < 400:
-            origin = message_in(self._redacted(_origin(response.headers.get("Location", ""))))
-            hint = (
-                f"The platform points to {origin}. A redirect is not followed, so that the key reaches no other host."
-                " Set koreai:host to the address that answers itself."
-            )
-        elif status == 401:
-            kind = Unauthorized
-            hint = f"The key in koreai:apiKey is not accepted by {host}. Make one for an API app there, and set it."
-        elif status == 403:
-            kind = Forbidden
-            hint = f"The key in koreai:apiKey lacks a scope: its API app must be allowed to {operation.scope}."
-        elif status == 404 and _is_page(answer):
-            # A proxy that has lost its way to the platform knows nothing of models and jobs.
-            hint = (
-                "The answer is a web page, which the platform's own answers are not. Check koreai:host and the proxy"
-                " before it, then run this again."
-            )
-        elif status == 404:
-            kind = NotFound
-            hint = (
-                f"{host} does not know the job {operation.job_id}."
-                if operation.job_id
-                else f"There is no model {operation.model_id} on {host}. Check the model id, and that the key is of the"
-                " account that has the model."
-            )
-        elif status == 429:
-            kind, hint = RateLimited, self._limit_hint()
-        elif status >= 500:
-            kind = ServerError
-        elif operation.is_deploy:
-            hint = (
-                "The first deployment of a model is made by hand in the console; only later ones go through the API,"
-                " and the model must be in the state Ready to Deploy. If it was never deployed, deploy it there once."
-            )
+        refusal = Refusal(
+            status=response.status_code,
+            message=message_in(self._redacted(answer)),
+            is_page=is_page(answer),
+            location=str(self._redacted(response.headers.get("Location", ""))),
+            action=operation.action,
+            about_job=bool(operation.job_id),
+            scope=operation.scope,
+            host=self.settings.host,
+        )
+        kind, advice = refusal.meaning()
         return kind(
-            f"{operation.purpose}: refused with HTTP status {status}",
+            f"{operation.purpose}: refused with HTTP status {refusal.status}",
             method=operation.method,
             path=operation.path,
-            status=status,
-            platform_message=said,
-            hint=hint,
-            retry_after=_retry_after(response),
+            status=refusal.status,
+            platform_message=refusal.message,
+            advice=self._slow_down() if kind is RateLimited else advice,
+            retry_after=retry_after(response.headers),
         )
 
     def _redacted(self, answer: JsonValue) -> JsonValue:
@@ -471,109 +388,34 @@ class Client:
             case _:
                 return answer
 
-    def _limit_hint(self) -> str:
-        return (
-            f"This process keeps to {self.settings.requests_per_minute} calls a minute; others with keys of the same"
-            " account count too. Lower koreai:requestsPerMinute, or run fewer pipelines at once."
-        )
-
-    def _new_session(self) -> requests.Session:
-        session = _Session()
-        adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS_MAX)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        session.headers.update(
-            {"User-Agent": USER_AGENT, "Accept": "application/json", "x-api-key": self.settings.api_key}
-        )
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Otherwise requests would add the Authorization header of a ~/.netrc entry.
-        session.auth = lambda request: request
-        if is_loopback(self.settings.host):
-            session.trust_env = False
-        return session
+    def _slow_down(self) -> Advice:
+        return Advice(AdviceKind.SLOW_DOWN, str(self.settings.requests_per_minute))
 
 
-def _spend(retries: Retry, operation: _Operation, failure: ApiError) -> Retry | None:
+def _retry(error: ApiError, wait_seconds: float) -> Retry:
+    """Why a request is sent again, as the progress has it."""
+    match error:
+        case RateLimited():
+            return Retry(RetryReason.RATE_LIMITED, wait_seconds=wait_seconds)
+        case Busy():
+            return Retry(RetryReason.BUSY, wait_seconds=wait_seconds)
+        case Refused():
+            return Retry(RetryReason.REFUSED, error.status, wait_seconds)
+        case NotSent():
+            return Retry(RetryReason.NOT_SENT, wait_seconds=wait_seconds)
+        case AnswerLost():
+            return Retry(RetryReason.ANSWER_LOST, wait_seconds=wait_seconds)
+        case _:
+            return Retry(RetryReason.BAD_ANSWER, wait_seconds=wait_seconds)
+
+
+def _spend(retries: RetryPolicy, operation: _Operation, failure: ApiError) -> RetryPolicy | None:
     """The retries left after `failure`, None when the request must not be sent again."""
     try:
         if isinstance(failure, (NotSent, AnswerLost, BadAnswer)):
-            return retries.increment(operation.method, operation.path, error=_transport_error(failure.__cause__))
+            return retries.increment(operation.method, operation.path, error=transport_error(failure.__cause__))
         if isinstance(failure, Refused) and retries.is_retry(operation.method, failure.status):
             return retries.increment(operation.method, operation.path, response=HTTPResponse(status=failure.status))
     except HTTPError:
         pass
     return None
-
-
-def _transport_error(failure: BaseException | None) -> HTTPError:
-    """What broke, as urllib3 counts it: before sending (connect), after (read), or beyond repair (other)."""
-    cause: object = failure.args[0] if failure and failure.args else None
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    known = (ConnectTimeoutError, ReadTimeoutError, ProtocolError, ProxyError, SSLError)
-    return cause if isinstance(cause, known) else ProtocolError(str(failure or "the answer is not of the contract"))
-
-
-def _never_sent(failure: requests.RequestException, cause: HTTPError) -> bool:
-    if isinstance(cause, SSLError):
-        # The same class is raised for a handshake that failed and for a connection that broke later.
-        inner = cause.args[0] if cause.args else None
-        return isinstance(inner, ssl.SSLCertVerificationError) or bool(
-            re.search(r"handshake|wrong.version|certificate|hostname", str(cause), re.IGNORECASE)
-        )
-    return isinstance(cause, (ConnectTimeoutError, ProxyError)) or isinstance(failure, ValueError)
-
-
-def _shallow(answer: JsonValue, depth: int) -> JsonValue:
-    """An answer without what lies deeper than anything reads it."""
-    if isinstance(answer, list):
-        return [_shallow(item, depth - 1) for item in answer] if depth else []
-    if isinstance(answer, dict):
-        return {key: _shallow(value, depth - 1) for key, value in answer.items()} if depth else {}
-    return answer
-
-
-def _is_page(answer: JsonValue) -> bool:
-    return isinstance(answer, str) and answer.lstrip().startswith("<")
-
-
-def _origin(location: str) -> str:
-    try:
-        to = urlsplit(location)
-        host = to.hostname
-    except ValueError:
-        return "an address that can't be read"
-    return f"{to.scheme}://{host}" if host else "another path"
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """`Retry-After` in seconds, from either of its forms; None when there is none that can be read."""
-    given = response.headers.get("Retry-After", "").strip()
-    if not given:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?", given):
-        return float(given)
-    try:
-        then = parsedate_to_datetime(given)
-        # By the platform's own clock where it tells it: the two clocks need not agree.
-        date = response.headers.get("Date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return max((then - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
-
-
-def _why(error: ApiError) -> str:
-    match error:
-        case RateLimited():
-            return "rate limit reached"
-        case Busy():
-            return "another job is under way on the model"
-        case Refused():
-            return f"HTTP status {error.status}"
-        case NotSent():
-            return "no connection"
-        case AnswerLost():
-            return "the answer was lost"
-        case _:
-            return "an answer that can't be read"

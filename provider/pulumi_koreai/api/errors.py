@@ -20,15 +20,70 @@
         └── JobTimeout          it did not end in time (also a TimeoutError)
             └── JobStuck        nor the time before, in a status that is not known here
 
-Each carries its facts as fields, says in its message what was tried, what came back and what to do now, and
-survives pickling.
+Each carries its facts as fields and survives pickling. Its text says what was tried and what came back; what to do now
+is its `advice`, for which each front end has its own words (`core/renderer.py`).
 """
 
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar, Self
 
 
+class AdviceKind(Enum):
+    """What there is to do about an error. In brackets: what the advice's `subject` is."""
+
+    TRUST_CERTIFICATE = auto()
+    CHECK_NETWORK = auto()
+    CHECK_PLATFORM = auto()  # the host
+    CHECK_SIGN_IN_PAGE = auto()
+    CHECK_PROXY = auto()
+    FOLLOW_REDIRECT = auto()  # where to
+    NEW_KEY = auto()  # the host
+    ADD_SCOPE = auto()  # what the key must be allowed to do
+    WAIT_FOR_JOB = auto()
+    UNKNOWN_JOB = auto()  # the host
+    UNKNOWN_MODEL = auto()  # the host
+    SLOW_DOWN = auto()  # this process's own calls a minute
+    DEPLOY_BY_HAND_FIRST = auto()
+    LOOK_AT_MODEL = auto()
+    SETTLE_DEPLOY = auto()  # the model
+    REPEAT_UNDEPLOY = auto()  # the model
+    FIX_AND_DEPLOY_AGAIN = auto()
+    FIX_AND_UNDEPLOY_AGAIN = auto()
+    NOT_DEPLOYED_NOW = auto()
+    MAY_STILL_SERVE = auto()
+    JOB_GIVEN_UP = auto()  # the status that is not known
+    RESUME_AND_RAISE_TIMEOUT = auto()
+    RERUN_AND_RAISE_TIMEOUT = auto()
+    RUN_AGAIN = auto()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about an error.
+
+    Attributes:
+        kind: what.
+        subject: what it is about, where the kind says so; "" otherwise.
+    """
+
+    kind: AdviceKind
+    subject: str = ""
+
+
 class KoreaiError(Exception):
-    """The root: catch this to catch whatever this package raises on purpose."""
+    """The root: catch this to catch whatever this package raises on purpose.
+
+    Attributes:
+        advice: what to do now, in order; none where there is nothing better than the message.
+    """
+
+    advice: tuple[Advice, ...] = ()
+
+    def advising(self, *advice: Advice) -> Self:
+        """The same error with other advice, for a caller that knows more about what to do."""
+        self.advice = advice
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions with keyword-only fields pickle only when the fields travel beside the message.
@@ -54,7 +109,6 @@ class ApiError(KoreaiError):
         path: the path below the host, without the query.
         status: the HTTP status, 0 when no answer came.
         platform_message: what the platform said, cleaned of control characters; "" when it said nothing.
-        hint: what to do now; "" where there is nothing better than the message.
         retry_after: the seconds the platform asked to wait, None when it did not say.
     """
 
@@ -69,13 +123,14 @@ class ApiError(KoreaiError):
         path: str,
         status: int = 0,
         platform_message: str = "",
-        hint: str = "",
+        advice: Advice | None = None,
         retry_after: float | None = None,
     ) -> None:
         self.method, self.path, self.status = method, path, status
-        self.platform_message, self.hint, self.retry_after = platform_message, hint, retry_after
+        self.platform_message, self.retry_after = platform_message, retry_after
+        self.advice = () if advice is None else (advice,)
         said = f': "{platform_message}"' if platform_message else ""
-        super().__init__(f"{method} {path}: {what}{said}" + (f"\n{hint}" if hint else ""))
+        super().__init__(f"{method} {path}: {what}{said}")
 
     @property
     def may_be_taken(self) -> bool:
@@ -83,13 +138,6 @@ class ApiError(KoreaiError):
         return isinstance(self, (AnswerLost, BadAnswer, WrongJob)) or (
             isinstance(self, ServerError) and self.status != 503
         )
-
-    def hinting(self, hint: str) -> Self:
-        """The same error with another hint, for a caller that knows more about what to do."""
-        head = str(self).removesuffix(f"\n{self.hint}") if self.hint else str(self)
-        self.hint = hint
-        self.args = (f"{head}\n{hint}",)
-        return self
 
 
 class NotSent(ApiError):
@@ -164,11 +212,6 @@ class JobError(KoreaiError):
     def __init__(self, message: str, *, job_id: str, action: str, status: str) -> None:
         self.job_id, self.action, self.status = job_id, action, status
         super().__init__(message)
-
-    def and_now(self, what_now: str) -> Self:
-        """The same error, with what to do in its last line."""
-        self.args = (f"{self}\n{what_now}",)
-        return self
 
 
 class JobFailed(JobError):

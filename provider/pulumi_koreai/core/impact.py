@@ -1,142 +1,151 @@
-"""What lies ahead for a model and for those who call it, in words: for a preview, a refresh, an interrupted run."""
+"""What lies ahead for a model and for those who call it, as facts: for a preview, a refresh, a report, a diff.
 
-from typing import Literal
+True whenever it is read: in a preview, while an update begins, and after a refresh. The sentences are `renderer`'s.
+"""
 
-from ..base.durations import spoken
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ..base.progress import JobVerb
 from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 
 
-def outlook(model_id: str, declared_id: object, record: Record, goal: Goal) -> list[str]:
-    """What brings the model from what is recorded to what is declared, and what its callers notice.
-
-    True whenever it is read: in a preview, while an update begins, and after a refresh.
-
-    Args:
-        model_id: the model that is recorded.
-        declared_id: the model that is declared; not a text where it is not known yet.
-        record: what is recorded.
-        goal: what is declared.
-    """
-    if declared_id != model_id:
-        return [_replaced(model_id, declared_id, record, goal)]
-    running = record.state is ModelState.DEPLOYED
-    idle = record.state in (ModelState.UNDEPLOYED, ModelState.UNDEPLOYING)
-    why = [] if record.state in (ModelState.DEPLOYED, ModelState.UNDEPLOYED) else [unfinished(model_id, record)]
-    steps = [step for step in steps_ahead(record, goal) if step is not Step.RESUME]
-    last = _last_time(record)
-    match steps:
-        case [Step.UNDEPLOY, Step.DEPLOY]:
-            callers = "its callers" if running else "its callers, if it has any,"
-            cut = f"{callers} are cut off until then"
-            what = f"{model_id} is undeployed, then deployed with what is declared; {cut}{last}."
-        case [Step.UNDEPLOY]:
-            active = "every active instance" if running else "whatever is active"
-            what = f"{model_id} is undeployed; {active} is cut off at once."
-        case [Step.DEPLOY] if running:
-            what = f"{model_id} is deployed over the running deployment, by the strategy redeploy{last}."
-        case [Step.DEPLOY]:
-            over = "" if idle else " over what may be running"
-            what = f"{model_id} is deployed{over}{last}."
-        case [Step.TAKE_OVER]:
-            what = f"{model_id} is taken over as declared; nothing is sent."
-        case _:
-            return why
-    return [*why, what]
-
-
-def _replaced(model_id: str, declared_id: object, record: Record, goal: Goal) -> str:
-    new = declared_id if isinstance(declared_id, str) else "another model"
-    first = {
-        Step.DEPLOY: "is deployed first",
-        Step.TAKE_OVER: "is taken over as declared",
-        Step.UNDEPLOY: "is undeployed",
-    }
-    (step,) = steps_ahead(None, goal)
-    old = ""
-    if Step.UNDEPLOY in steps_ahead(record, Goal(None)):
-        callers = "its callers are" if record.state is ModelState.DEPLOYED else "its callers, if it has any, are"
-        old = f", then {model_id} is undeployed and {callers} cut off"
-    return f"{model_id} is replaced by {new}, which {first[step]}{old}."
-
-
-def unfinished(model_id: str, record: Record) -> str:
+class Why(Enum):
     """Why the recorded state is not the declared one."""
-    action = (record.last_action or "deploy").lower()
-    if record.under_way:
-        return f"the {action} of {model_id} had not ended when last seen; job {record.job_id} is taken up again."
-    if record.last_status == UNKNOWN_STATUS:
-        return f"how the last {action} of {model_id} ended is not known."
-    job = f" (job {record.job_id})" if record.job_id else ""
-    if record.state is ModelState.FAILED:
-        return f"the last {action} of {model_id} failed{job}."
-    return f"the last update of {model_id} was not finished: it is {record.state.value} now."
+
+    UNDER_WAY = "a job had not ended when it was last seen"
+    OUTCOME_UNKNOWN = "how the last attempt ended is not known"
+    FAILED = "the last job failed"
+    NOT_FINISHED = "the last update ended before the model was as declared"
+    CREATION_CUT_SHORT = "the creation ended before its job did, which has ended well since"
 
 
-def timed_out(operation: Literal["create", "update", "delete"], record: Record | None) -> str:
-    """What to do when the time was up."""
-    if operation == "delete":  # its timeout is that of the state, which no entry can raise any more
-        return "Run the command again: an undeploy may be repeated."
-    if record and record.under_way:
-        goes_on = "Run `pulumi up` again: the job is asked for first, and nothing is sent twice."
-    else:
-        goes_on = "Run `pulumi up` again: it goes on from there."
-    return (
-        f"{goes_on} If the model needs longer, raise its timeout (`timeouts` in the stack's file, `custom_timeouts` in"
-        " a program)."
-    )
+@dataclass(frozen=True)
+class Unfinished:
+    """Why the recorded state is not the declared one, and of which job that is known.
 
-
-def interrupted(model_id: str, record: Record | None, what_now: str) -> str:
-    """What an interruption leaves behind."""
-    if record and record.under_way:
-        return (
-            f"interrupted: job {record.job_id} ({record.last_action.lower()} of {model_id}) is still running on the"
-            f" platform; {what_now}."
-        )
-    if record is None or record.state is ModelState.UNDEPLOYED:
-        running = "nothing is running on the platform for it"
-    elif record.state is ModelState.DEPLOYED:
-        running = "it is deployed as before"
-    else:
-        running = "what is running on the platform for it is not known"
-    return f"interrupted before {model_id} was as declared; {running}; {what_now}."
-
-
-def left_alone(model_id: str, *, doubtful: bool) -> str:
-    """What becomes of a model whose resource goes while another one has it.
-
-    Args:
-        model_id: the model.
-        doubtful: whether what was last sent for the one that goes may be later than what was sent for the other one.
+    Attributes:
+        why: the reason.
+        verb: what the last job, or request, was to do.
+        job_id: the job, "" where none is known.
+        state: what is recorded of the model.
     """
-    stays = f"{model_id} belongs to another resource now, so it is not undeployed."
-    if not doubtful:
-        return stays
-    return (
-        f"{stays} What was last sent for the one that goes may be what holds now: if it is not what the other one"
-        " declares, change the other one's `deployed`, run `pulumi up`, and change it back."
-    )
+
+    why: Why
+    verb: JobVerb
+    job_id: str
+    state: ModelState
+
+    @classmethod
+    def of(cls, record: Record) -> "Unfinished":
+        """The reason that a record gives, for a model that is not as declared."""
+        verb: JobVerb = "undeploy" if record.last_action == "UNDEPLOY" else "deploy"
+        if record.under_way:
+            why = Why.UNDER_WAY
+        elif record.last_status == UNKNOWN_STATUS:
+            why = Why.OUTCOME_UNKNOWN
+        else:
+            why = Why.FAILED if record.state is ModelState.FAILED else Why.NOT_FINISHED
+        return cls(why, verb, record.job_id, record.state)
 
 
-def not_recorded(model_id: str, record: Record, operation: Literal["create", "update"]) -> str:
-    """What a host that can't record a half-made deployment means for the next run."""
-    if record.under_way:
-        running = f"job {record.job_id} may still be running"
-    else:
-        running = "nothing is running" if record.state is ModelState.UNDEPLOYED else "it is not known what is running"
-    if operation == "create":
-        return (
-            f"This dynamic provider host can't record a half-made deployment: {running} on the platform, and the"
-            f" next `pulumi up` deploys {model_id} again. Once it is deployed, set `adopt` to true: the next"
-            " `pulumi up` then takes it over without a request."
+class CutOff(Enum):
+    """Whether those who call the model get no answers, by what lies ahead."""
+
+    NEVER = 0
+    UNTIL_DEPLOYED = 1
+    FOR_GOOD = 2
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Another model that takes the place of this one.
+
+    Attributes:
+        model_id: the other one, None where it is not known yet.
+        step: what is done to it.
+    """
+
+    model_id: str | None
+    step: Step
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What brings a model from what is recorded to what is declared, and what its callers notice.
+
+    Attributes:
+        steps: what is done to the model, a job that is waited on included, if every job ends well.
+        unfinished: why the recorded state is not the one that was declared; None where it is.
+        running: whether the model is deployed now; None where that is not known.
+        last_deploy_seconds: how long its last deploy took; 0 where that is not known.
+        replacement: the model that takes its place; then the steps are those after the other one is there.
+    """
+
+    steps: tuple[Step, ...]
+    unfinished: Unfinished | None
+    running: bool | None
+    last_deploy_seconds: float = 0.0
+    replacement: Replacement | None = None
+
+    @classmethod
+    def ahead(cls, record: Record, goal: Goal, *, settled: bool) -> "Impact":
+        """Of an update.
+
+        Args:
+            record: what is recorded.
+            goal: what is declared.
+            settled: whether what is recorded is what was declared before.
+        """
+        return cls._of(record, steps_ahead(record, goal), settled=settled)
+
+    @classmethod
+    def of_retiring(cls, record: Record) -> "Impact":
+        """Of a deletion."""
+        settled = record.state in (ModelState.DEPLOYED, ModelState.UNDEPLOYED)
+        return cls._of(record, steps_ahead(record, Goal(None)), settled=settled)
+
+    @classmethod
+    def of_replacing(cls, record: Record, model_id: str | None, goal: Goal) -> "Impact":
+        """Of another model id: the other model comes first, then this one is undeployed.
+
+        Args:
+            record: what is recorded of this one.
+            model_id: the other one, None where it is not known yet.
+            goal: what is declared of the other one.
+        """
+        (step,) = steps_ahead(None, goal)
+        retiring = [step for step in steps_ahead(record, Goal(None)) if step is not Step.RESUME]
+        return cls._of(record, retiring, settled=True, replacement=Replacement(model_id, step))
+
+    @classmethod
+    def undecided(cls, record: Record, *, settled: bool) -> "Impact":
+        """Of a declaration that is known only in the run."""
+        return cls._of(record, (), settled=settled)
+
+    @classmethod
+    def _of(
+        cls, record: Record, steps: Sequence[Step], *, settled: bool, replacement: Replacement | None = None
+    ) -> "Impact":
+        running = {ModelState.DEPLOYED: True, ModelState.UNDEPLOYED: False, ModelState.UNDEPLOYING: False}
+        deployed_well = (record.last_action, record.last_status) == ("DEPLOY", "SUCCESS")
+        return cls(
+            tuple(steps),
+            None if settled else Unfinished.of(record),
+            running.get(record.state),
+            record.last_job_seconds if deployed_well else 0.0,
+            replacement,
         )
-    return (
-        f"This dynamic provider host can't record a half-made update: {running} on the platform, and the state keeps"
-        f" {model_id} as it was before. The next `pulumi up` begins the update anew."
-    )
 
+    @property
+    def sent(self) -> tuple[Step, ...]:
+        """The steps without the waits for what was sent before."""
+        return tuple(step for step in self.steps if step is not Step.RESUME)
 
-def _last_time(record: Record) -> str:
-    if record.last_action == "DEPLOY" and record.last_status == "SUCCESS" and record.last_job_seconds:
-        return f" (the last deploy took {spoken(record.last_job_seconds)})"
-    return ""
+    @property
+    def cut_off(self) -> CutOff:
+        """What its callers notice, if it has any now."""
+        if Step.UNDEPLOY not in self.steps:
+            return CutOff.NEVER
+        return CutOff.UNTIL_DEPLOYED if Step.DEPLOY in self.steps else CutOff.FOR_GOOD

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from ..api.declared import DeployRequest
 from ..api.dock_job import Action, DockJob
 from ..api.errors import (
+    Advice,
+    AdviceKind,
     ApiError,
     JobFailed,
     JobStuck,
@@ -22,7 +24,7 @@ from ..api.errors import (
 from ..api.messages import says_not_deployed
 from ..base.clock import Clock
 from ..base.durations import spoken
-from ..base.progress import Reporter
+from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter
 from .polling import pause_before_poll
 from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
 
@@ -40,18 +42,18 @@ _REFRESH_SECONDS: Final = 120.0
 
 
 class _Overheard:
-    """A reporter that passes on what it is told, and remembers that there was progress in it."""
+    """A reporter that passes on what it gets, and remembers that there was progress in it."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self.progressed = False
 
-    def progress(self, text: str) -> None:
+    def progress(self, progress: Progress) -> None:
         self.progressed = True
-        self._reporter.progress(text)
+        self._reporter.progress(progress)
 
-    def note(self, text: str) -> None:
-        self._reporter.note(text)
+    def note(self, note: Note) -> None:
+        self._reporter.note(note)
 
 
 class Lifecycle:
@@ -124,7 +126,7 @@ class Lifecycle:
         except NotFound:
             if self.record and self.record.under_way:
                 raise
-            self._reporter.note(f"the platform has no model {self._model_id}: there was nothing to undeploy.")
+            self._note(NoteKind.NO_SUCH_MODEL)
 
     def settle(self, timeout_seconds: float | None = None) -> None:
         """Wait for the job that is under way, if there is one, and record how it ended. Begins nothing.
@@ -157,13 +159,13 @@ class Lifecycle:
         except NotFound:
             return  # too young or too old; the wait that takes a job up again tells which
         if job.failed and record.under_way:
-            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) has failed{_said(job)}.")
+            self._note(NoteKind.JOB_FAILED, action, job.id, job.reason)
         self._took(job, action)
 
     def _do(self, step: Step, goal: Goal, deadline: float | None) -> None:
         match step:
-            case Step.TAKE_OVER:
-                self._reporter.note(f"{self._model_id} is taken over as declared; nothing was sent.")
+            case Step.ADOPT:
+                self._note(NoteKind.ADOPTED)
                 self.record = Record(ModelState.DEPLOYED, goal.request)
             case Step.RESUME:
                 self._resume(deadline)
@@ -190,12 +192,7 @@ class Lifecycle:
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
-                raise error.hinting(
-                    f"Whether {self._model_id} is being deployed now is not known, so the deploy is not sent again."
-                    " Look at the model in the console. If it is deployed as declared, set `adopt` to true"
-                    " (where it was not true before): nothing is sent then. Otherwise run `pulumi up` again: it settles"
-                    " this by the update strategy."
-                ) from error.__cause__
+                raise error.advising(Advice(AdviceKind.SETTLE_DEPLOY, self._model_id)) from error.__cause__
             raise
         except Exception:
             self.record = lost  # a bug of ours: what was sent before it shows is not known
@@ -203,12 +200,11 @@ class Lifecycle:
         self.record = replace(before or Record(ModelState.DEPLOYING), request=request)
         job = self._wait(job, "DEPLOY", until, sent_here=True)
         if job.failed:
-            now = (
-                "The model is not deployed now."
-                if before is not None and before.state is ModelState.UNDEPLOYED
-                else "Whether an earlier deployment still serves, the API can't tell."
+            off = before is not None and before.state is ModelState.UNDEPLOYED
+            raise self._failure(job, "DEPLOY").advising(
+                Advice(AdviceKind.NOT_DEPLOYED_NOW if off else AdviceKind.MAY_STILL_SERVE),
+                Advice(AdviceKind.FIX_AND_DEPLOY_AGAIN),
             )
-            raise self._failure(job, "DEPLOY", f"{now} Mend what it says, then run `pulumi up`: it deploys again.")
 
     def _undeploy(self, deadline: float | None) -> None:
         before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
@@ -221,10 +217,7 @@ class Lifecycle:
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
-                raise error.hinting(
-                    f"Whether {self._model_id} is being undeployed now is not known. Run the command again: an undeploy"
-                    " may be repeated."
-                ) from error.__cause__
+                raise error.advising(Advice(AdviceKind.REPEAT_UNDEPLOY, self._model_id)) from error.__cause__
             raise
         except Exception:
             self.record = lost
@@ -233,34 +226,30 @@ class Lifecycle:
         if job.failed and says_not_deployed(job.reason):
             self._was_not_deployed(before)
         elif job.failed:
-            raise self._failure(job, "UNDEPLOY", "Look at the model in the console, then run the command again.")
+            raise self._failure(job, "UNDEPLOY").advising(Advice(AdviceKind.FIX_AND_UNDEPLOY_AGAIN))
 
     def _resume(self, deadline: float | None) -> None:
         record = self.record
         assert record is not None
         action = _action(record)
         default = DEPLOY_TIMEOUT_SECONDS if action == "DEPLOY" else UNDEPLOY_TIMEOUT_SECONDS
-        self._reporter.note(f"job {record.job_id} ({action.lower()} of {self._model_id}) is taken up again.")
+        self._note(NoteKind.RESUMING, action, record.job_id)
         job = DockJob.model_construct(id=record.job_id, status=UNKNOWN_STATUS)
         try:
             job = self._wait(job, action, self._until(deadline, default), sent_here=False)
         except NotFound:
-            self._reporter.note(f"the platform does not know job {record.job_id} any more.")
+            self._note(NoteKind.JOB_GONE, action, record.job_id)
             self._forget_job(record)
             return
         except JobTimeout as timeout:
             if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
                 raise
             self._forget_job(self.record or record)
-            raise JobStuck(
-                f"{timeout}\nWhat {timeout.status} means is not known here. The job is not waited on again: the next"
-                " `pulumi up` goes on by the update strategy.",
-                job_id=timeout.job_id,
-                action=timeout.action,
-                status=timeout.status,
+            raise JobStuck(str(timeout), job_id=timeout.job_id, action=timeout.action, status=timeout.status).advising(
+                Advice(AdviceKind.JOB_GIVEN_UP, timeout.status)
             ) from None
         if job.failed:
-            self._reporter.note(f"job {job.id} ({action.lower()} of {self._model_id}) had failed{_said(job)}.")
+            self._note(NoteKind.JOB_FAILED, action, job.id, job.reason)
 
     def _wait(self, job: DockJob, action: Action, until: float, *, sent_here: bool) -> DockJob:
         """Wait until the job has ended, well or not, keeping `record` up with it.
@@ -270,8 +259,8 @@ class Lifecycle:
         began = self._clock.monotonic()
         if sent_here:
             self._took(job, action)
-        told: tuple[str, int] | None = None
-        told_at = began
+        reported: tuple[str, int] | None = None
+        reported_at = began
         pause = self._pause(began, job) if sent_here else 0.0
         trouble: ApiError | None = None
         while not job.ended:
@@ -292,12 +281,12 @@ class Lifecycle:
             pause = max(self._pause(began, job), (trouble.retry_after or 0.0) if trouble else 0.0)
             what = (job.status, int(job.percent or 0))
             now = self._clock.monotonic()
-            # What the client told of its trouble with a look is over when a look goes well.
+            # What the client reported of its trouble with a look is over when a look goes well.
             replaces = self._of_client.progressed and not trouble
-            if what != told or replaces or now - told_at >= _PROGRESS_SECONDS:
+            if what != reported or replaces or now - reported_at >= _PROGRESS_SECONDS:
                 self._reporter.progress(_progress(job, action, now - began if sent_here else None))
                 self._of_client.progressed = False
-                told, told_at = what, now
+                reported, reported_at = what, now
         if sent_here:
             assert self.record is not None
             self.record = replace(self.record, last_job_seconds=round(self._clock.monotonic() - began, 1))
@@ -336,14 +325,18 @@ class Lifecycle:
         self.record = replace(record, state=ModelState.FAILED, job_id="", last_status=UNKNOWN_STATUS)
 
     def _was_not_deployed(self, before: Record) -> None:
-        self._reporter.note(f"{self._model_id} was not deployed: there was nothing to undeploy.")
+        self._note(NoteKind.NOT_DEPLOYED, "UNDEPLOY")
         self.record = replace(
             before, state=ModelState.UNDEPLOYED, job_id="", last_action="UNDEPLOY", last_status="SUCCESS"
         )
 
-    def _failure(self, job: DockJob, action: Action, what_now: str) -> JobFailed:
+    def _note(self, kind: NoteKind, action: Action = "DEPLOY", job_id: str = "", reason: str = "") -> None:
+        self._reporter.note(Note(kind, self._model_id, _verb(action), job_id, reason))
+
+    def _failure(self, job: DockJob, action: Action) -> JobFailed:
+        reason = f'"{job.reason}"' if job.reason else "the platform gave no reason"
         return JobFailed(
-            f"{action.lower()} of {self._model_id}: job {job.id} failed{_said(job)}.\n{what_now}",
+            f"{_verb(action)} of {self._model_id}: job {job.id} failed: {reason}",
             job_id=job.id,
             action=action,
             status=job.status,
@@ -352,8 +345,8 @@ class Lifecycle:
     def _too_late(self, step: Step, timeout_seconds: float) -> JobTimeout:
         record = self.record or Record(ModelState.FAILED)
         return JobTimeout(
-            f"the time for the whole operation ({spoken(timeout_seconds)}) was up before {self._model_id} could be"
-            f" {step.value}ed; that was not sent.",
+            f"{step.value} of {self._model_id}: not sent, the time for the whole operation"
+            f" ({spoken(timeout_seconds)}) was up before",
             job_id=record.job_id,
             action=record.last_action,
             status=record.last_status,
@@ -363,7 +356,7 @@ class Lifecycle:
         percent = "" if job.percent is None else f", {job.percent:.0f} %"
         lately = f" The last look at it failed: {trouble}." if trouble else ""
         return JobTimeout(
-            f"{action.lower()} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
+            f"{_verb(action)} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
             f" (last status {job.status}{percent}); it may still be running on the platform.{lately}",
             job_id=job.id,
             action=action,
@@ -375,18 +368,19 @@ def _action(record: Record) -> Action:
     return "UNDEPLOY" if record.last_action == "UNDEPLOY" else "DEPLOY"
 
 
-def _said(job: DockJob) -> str:
-    return f': "{job.reason}"' if job.reason else " (the platform gave no reason)"
+def _verb(action: Action) -> JobVerb:
+    return "deploy" if action == "DEPLOY" else "undeploy"
 
 
-def _progress(job: DockJob, action: Action, elapsed: float | None) -> str:
-    parts = [f"{action.lower()}ing, job {job.id}"]
-    if job.status != "IN_PROGRESS":
-        parts.append(job.status)
-    if job.percent is not None:
-        parts.append(f"{job.percent:.0f} %")
-    if elapsed is not None:
-        parts.append(spoken(elapsed))
-        if job.percent and job.percent >= 1 and not job.ended:
-            parts.append(f"about {spoken(elapsed * (100 - job.percent) / job.percent)} left")
-    return ", ".join(parts)
+def _progress(job: DockJob, action: Action, elapsed: float | None) -> JobProgress:
+    left = None
+    if elapsed is not None and job.percent and job.percent >= 1 and not job.ended:
+        left = elapsed * (100 - job.percent) / job.percent
+    return JobProgress(
+        _verb(action),
+        job.id,
+        None if job.percent is None else int(job.percent),
+        "" if job.status == "IN_PROGRESS" else job.status,
+        elapsed,
+        left,
+    )

@@ -10,6 +10,8 @@ UNKNOWN_STATUS: Final = "UNKNOWN"
 """The last status of an attempt of which it is not known whether the platform took it, or how it ended."""
 
 Strategy = Literal["undeploy-first", "redeploy"]
+Operation = Literal["create", "update", "delete"]
+"""What an engine asks of a resource."""
 
 
 class ModelState(StrEnum):
@@ -68,7 +70,7 @@ class Step(Enum):
     """One thing to do."""
 
     RESUME = "wait for the job that is under way"
-    TAKE_OVER = "take over what is running, without a request"
+    ADOPT = "adopt what is running, without a request"
     DEPLOY = "deploy"
     UNDEPLOY = "undeploy"
 
@@ -83,7 +85,7 @@ def next_step(record: Record | None, goal: Goal) -> Step | None:
     if record is None:
         if goal.request is None:
             return Step.UNDEPLOY
-        return Step.TAKE_OVER if goal.adopt else Step.DEPLOY
+        return Step.ADOPT if goal.adopt else Step.DEPLOY
     if record.under_way:
         return Step.RESUME
     if goal.request is None:
@@ -94,7 +96,7 @@ def next_step(record: Record | None, goal: Goal) -> Step | None:
         return None
     if record.state is not ModelState.DEPLOYED:
         if record.last_status == UNKNOWN_STATUS and goal.adopt:
-            return Step.TAKE_OVER
+            return Step.ADOPT
         if record.last_action == "DEPLOY" and record.last_status == "FAILED":
             return Step.DEPLOY
     return Step.DEPLOY if goal.strategy == "redeploy" else Step.UNDEPLOY
@@ -111,6 +113,6 @@ def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
                 record = Record(ModelState.DEPLOYED, request)
             case Step.RESUME | Step.UNDEPLOY:
                 record = Record(ModelState.UNDEPLOYED, request)
-            case Step.DEPLOY | Step.TAKE_OVER:
+            case Step.DEPLOY | Step.ADOPT:
                 record = Record(ModelState.DEPLOYED, goal.request)
     return steps

@@ -1,4 +1,4 @@
-"""What happens to each model, in the platform's terms. The rules are the lifecycle's, the sentences the outlook's."""
+"""What happens to each model, in the platform's terms. The facts are `core.impact`'s, the sentences the renderer's."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from ..api.declared import UNKNOWN, DeployRequest, Unknown
 from ..core import state
-from ..core.impact import outlook, unfinished
-from ..core.rules import Goal, ModelState, Record, Step, steps_ahead
+from ..core.impact import CutOff, Impact, Unfinished
+from ..core.rules import ModelState, Record, Step, steps_ahead
 from ..core.spec import ProgramSpec, file_spelling
+from ..stackfile.terms import PULUMI
 from .engine_json import SECRET, UNKNOWN_VALUE, EngineStep, Properties
 
 _IT: Final = "the model"
@@ -33,7 +34,7 @@ class ChangeKind(Enum):
     OPEN = "decided in the run"
     DEPLOYED = "deployed"
     RESUMED = "resumed"
-    TAKEN_OVER = "taken over"
+    ADOPTED = "adopted"
     RECORDED = "only recorded"
 
 
@@ -168,7 +169,7 @@ def _change(step: EngineStep, moved: Mapping[object, _Moved]) -> Change:
 
 def _left_alone(name: str, record: Record, to: _Moved, before: Hardware | None) -> Change:
     """What happens to a model whose entry goes while another one has it."""
-    words = [unfinished(_IT, record)] if record.under_way else []
+    words = [PULUMI.unfinished(_IT, Unfinished.of(record))] if record.under_way else []
     words.append(_MOVED)
     if to.held and (record.state, record.request) != (to.held.state, to.held.request):
         words.append(_MOVED_DOUBTFUL)
@@ -178,11 +179,10 @@ def _left_alone(name: str, record: Record, to: _Moved, before: Hardware | None) 
 
 
 def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Change:
-    goal = Goal(None)
-    steps = steps_ahead(record, goal)
-    words = outlook(_IT, _IT, record, goal) or [f"{_IT} is undeployed already; nothing is sent."]
-    cuts_off = Step.UNDEPLOY in steps
-    kind = ChangeKind.UNDEPLOYED if cuts_off else ChangeKind.RESUMED if steps else ChangeKind.RECORDED
+    impact = Impact.of_retiring(record)
+    words = PULUMI.impact(_IT, impact) or [f"{_IT} is undeployed already; nothing is sent."]
+    cuts_off = impact.cut_off is not CutOff.NEVER
+    kind = ChangeKind.UNDEPLOYED if cuts_off else ChangeKind.RESUMED if impact.steps else ChangeKind.RECORDED
     return Change(name, kind, (why, *words), cuts_off=cuts_off, before=before)
 
 
@@ -220,37 +220,32 @@ def _declared(
         return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
     old = step.old.outputs if step.old else {}
     if step.op == "replace" or spec.model_id != old.get("model_id"):
-        said = outlook(_THE_OLD_ONE, UNKNOWN, record, spec.goal(adopt=True))  # the ids are among what changes
-        cuts_off = Step.UNDEPLOY in steps_ahead(record, Goal(None))
+        replaced = Impact.of_replacing(record, None, spec.goal(adopt=True))  # the ids are among what changes
+        said = PULUMI.impact(_THE_OLD_ONE, replaced)
+        cuts_off = replaced.cut_off is not CutOff.NEVER
         if old.get("model_id") in moved and old.get("model_id") != spec.model_id:
             said, cuts_off = [f"another model takes the place of {_THE_OLD_ONE}.", _MOVED_ON], False
         return Change(
             step.name, ChangeKind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after
         )
-    goal = spec.goal(adopt=not old.get("adopt"))
-    steps = steps_ahead(record, goal)
-    timeless = replace(record, last_job_seconds=0.0)  # told apart: models that differ in nothing else are one row
-    why = [] if state.settled(old, record) else [unfinished(_IT, record)]
-    said = outlook(_IT, _IT, timeless, goal)
-    if said[:1] != why:
-        said = why + said
-    kind = _kind(record, [one for one in steps if one is not Step.RESUME], resumed=Step.RESUME in steps)
-    cuts_off = Step.UNDEPLOY in steps
-    back = cuts_off and Step.DEPLOY in steps
-    seconds = (
-        record.last_job_seconds if back and (record.last_action, record.last_status) == ("DEPLOY", "SUCCESS") else 0
-    )
-    if kind is ChangeKind.TAKEN_OVER:
+    impact = Impact.ahead(record, spec.goal(adopt=not old.get("adopt")), settled=state.settled(old, record))
+    # The duration is shown apart: models that differ in nothing else are one row.
+    said = PULUMI.impact(_IT, impact, durations=False)
+    kind = _kind(impact)
+    seconds = impact.last_deploy_seconds if impact.cut_off is CutOff.UNTIL_DEPLOYED else 0.0
+    if kind is ChangeKind.ADOPTED:
         said.append(_UNSEEN)
-    return Change(step.name, kind, tuple(said) or ("nothing is sent.",), differences, cuts_off, seconds, before, after)
+    words = tuple(said) or ("nothing is sent.",)
+    cuts_off = impact.cut_off is not CutOff.NEVER
+    return Change(step.name, kind, words, differences, cuts_off, seconds, before, after)
 
 
 def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[ChangeKind, list[str]]:
     """What happens to a model that the stack does not know under this name."""
     (step,) = steps_ahead(None, spec.goal(adopt=True))
     match step:
-        case Step.TAKE_OVER:
-            return ChangeKind.TAKEN_OVER, [f"{_IT} is taken over as declared; nothing is sent.", _UNSEEN]
+        case Step.ADOPT:
+            return ChangeKind.ADOPTED, [f"{_IT} is adopted as declared; nothing is sent.", _UNSEEN]
         case Step.UNDEPLOY if moved and moved.idle:
             return ChangeKind.RECORDED, [
                 f"{_IT} is undeployed already, as another entry's; the undeploy is sent once more."
@@ -264,15 +259,15 @@ def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[ChangeKind, list[str]
             return ChangeKind.DEPLOYED, [f"{_IT} is deployed."]
 
 
-def _kind(record: Record, steps: list[Step], *, resumed: bool) -> ChangeKind:
-    match steps:
-        case []:
-            return ChangeKind.RESUMED if resumed else ChangeKind.RECORDED
-        case [Step.TAKE_OVER]:
-            return ChangeKind.TAKEN_OVER
-        case [Step.UNDEPLOY]:
+def _kind(impact: Impact) -> ChangeKind:
+    match impact.sent:
+        case ():
+            return ChangeKind.RESUMED if impact.steps else ChangeKind.RECORDED
+        case (Step.ADOPT,):
+            return ChangeKind.ADOPTED
+        case (Step.UNDEPLOY,):
             return ChangeKind.UNDEPLOYED
-        case [Step.DEPLOY] if record.state is not ModelState.DEPLOYED:
+        case (Step.DEPLOY,) if not impact.running:
             return ChangeKind.DEPLOYED
         case _:
             return ChangeKind.REDEPLOYED

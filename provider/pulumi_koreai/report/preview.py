@@ -19,7 +19,7 @@ MARKS: Final = {
     ChangeKind.OPEN: "?",
     ChangeKind.DEPLOYED: "+",
     ChangeKind.RESUMED: "…",
-    ChangeKind.TAKEN_OVER: "=",
+    ChangeKind.ADOPTED: "=",
     ChangeKind.RECORDED: "·",
 }
 

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ..base.durations import seconds, spoken
+from ..base.durations import spoken
+from ..base.progress import parsed
 from ..core.rules import ModelState
 from . import gantt, markdown
 from .engine_json import Operation, Run
 from .gantt import Bar
 
-_PROGRESS: Final = re.compile(
-    r"(?P<action>deploy|undeploy)ing, job (?P<job>[^\s,]+)(?:, [^,]+)*?"
-    r"(?:, (?P<elapsed>(?:\d+[hms]){1,2}))?(?:, about .*)?"
-)
-"""A line of progress, as `lifecycle` has it."""
 _COUNT_OF_ERRORS: Final = re.compile(r"^\d+ errors? occurred:\s*\* ")
 _ROWS_SHOWN: Final = 20
 _NOTES_MAX_CHARS: Final = 300
@@ -214,15 +210,15 @@ def _jobs(operation: Operation, ended: int) -> list[ReportedJob]:
     jobs: list[ReportedJob] = []
     under_way = False
     for second, line in operation.lines:
-        found = _PROGRESS.fullmatch(line.text)
-        if under_way and (found is None or found["job"] != jobs[-1].id):
-            jobs[-1] = _until(jobs[-1], second)  # what comes next is told of, so this one has ended
+        progress = parsed(line.text)
+        if under_way and (progress is None or progress.job_id != jobs[-1].id):
+            jobs[-1] = _until(jobs[-1], second)  # what comes next is reported, so this one has ended
             under_way = False
-        if found and not under_way:
-            elapsed = _elapsed(found["elapsed"])
+        if progress and not under_way:
             # Of a job that an earlier run began, no line says how long it has been going on.
-            begun = operation.begun if elapsed is None else max(second - elapsed, operation.begun)
-            jobs.append(_until(ReportedJob(found["action"], found["job"], begun, begun, 0), ended))
+            elapsed = progress.elapsed_seconds
+            begun = operation.begun if elapsed is None else max(second - round(elapsed), operation.begun)
+            jobs.append(_until(ReportedJob(progress.verb, progress.job_id, begun, begun, 0), ended))
             under_way = True
     outputs = operation.step.new.outputs if operation.step.new else {}
     olds = operation.step.old.outputs if operation.step.old else {}
@@ -237,13 +233,6 @@ def _jobs(operation: Operation, ended: int) -> list[ReportedJob]:
 
 def _until(job: ReportedJob, ended: int) -> ReportedJob:
     return replace(job, ended=ended, seconds=ended - job.begun)
-
-
-def _elapsed(text: str | None) -> int | None:
-    """The seconds of a job's age as `durations.spoken` has it."""
-    if text is None:
-        return None
-    return 0 if text == "0s" else round(seconds(text))
 
 
 def _what(operation: Operation, jobs: Sequence[ReportedJob], outcome: Outcome) -> str:

@@ -67,7 +67,7 @@ def _serve(parent: int) -> None:
         print("1", "6", "unix", socket, "grpc", encoded, sep="|", flush=True)  # noqa: T201 - the hand-shake
         while not ended.wait(_WATCH_SECONDS) and os.getppid() == parent:
             pass
-        provider.platform.stop()
+        provider.process.stop()
         server.stop(_DRAIN_SECONDS).wait()
     os._exit(0)  # the interpreter's own end takes a quarter of a second, three times for each command
 

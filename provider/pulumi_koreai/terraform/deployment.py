@@ -19,7 +19,7 @@ new one is unfinished, an update it is. Where nothing is to be done for the new 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from tf.iface import ImportContext, ReadContext, UpgradeContext  # type: ignore[import-untyped] # it has no types
@@ -27,14 +27,14 @@ from tf.schema import Schema  # type: ignore[import-untyped]
 from tf.types import Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
-from ..api.errors import JobTimeout, KoreaiError
+from ..api.errors import KoreaiError
 from ..core import state
-from ..core.impact import interrupted, left_alone, outlook, timed_out, unfinished
-from ..core.lifecycle import Lifecycle
-from ..core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, steps_ahead
+from ..core.impact import Impact, Unfinished, Why
+from ..core.rules import UNKNOWN_STATUS, Goal, ModelState, Operation, Record
 from ..core.spec import Timeouts, check, python_spelling
+from ..core.stopped import Stopped
 from ..host.errors import of_ours
-from .platform import Handed, Intent, Interrupted, Platform
+from .process import Handed, Intent, Interrupted, ProviderProcess
 from .schema import (
     ARGUMENTS,
     ATTRIBUTES,
@@ -46,7 +46,7 @@ from .schema import (
     holds_unknown,
     resource_schema,
 )
-from .words import terraform
+from .terms import TERRAFORM
 
 _NOTHING: Final = dict.fromkeys(attribute.name for attribute in ATTRIBUTES)
 _DEFAULTS: Final = {
@@ -85,8 +85,8 @@ class Planned:
 class ModelDeployment:
     """The resource. Stateless: Terraform's framework makes one for each call."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, process: ProviderProcess) -> None:
+        self._process = process
 
     @classmethod
     def get_name(cls) -> str:
@@ -132,31 +132,32 @@ class ModelDeployment:
         private = _handed_on(planned)
         if private and not (prior is None and prior_private):
             self._intend(diagnostics, planned["model_id"], "declared")
+            self._process.service.declare(planned["model_id"], _goal(planned))
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
         record = state.record(prior)
         if "model_id" in changed:
-            diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record.state), path=["model_id"])
+            diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record), path=["model_id"])
             self._intend(diagnostics, prior["model_id"], "deleted")
             return Planned(planned | open_results, private, replaces=["model_id"])
-        why = _unfinished(prior, record)
+        unfinished = _unfinished(prior, record)
         if any(holds_unknown(planned[name]) for name in ARGUMENTS):
-            lines, values = [], planned | open_results
+            impact, values = Impact.undecided(record, settled=True), planned | open_results
         else:
             goal = _spec(planned).goal(adopt=not prior["adopt"])
-            lines = outlook(prior["model_id"], planned["model_id"], record, goal)
-            if why or steps_ahead(record, goal):
+            impact = Impact.ahead(record, goal, settled=True)
+            if unfinished or impact.steps:
                 reached = ModelState.DEPLOYED if planned["deployed"] else ModelState.UNDEPLOYED
                 values = planned | open_results | {"state": reached.value}
             else:
                 values = planned
                 if not changed:
                     self._intend(diagnostics, prior["model_id"], "unchanged")
-        for line in why:
-            diagnostics.add_warning(terraform(line), path=["state"])
-        for line in lines[len(why) :] if lines[:1] == why else lines:
-            diagnostics.add_warning(terraform(line), path=changed[:1] or ["state"])
+        if unfinished:
+            diagnostics.add_warning(TERRAFORM.unfinished(prior["model_id"], unfinished), path=["state"])
+        for line in TERRAFORM.impact(prior["model_id"], impact):
+            diagnostics.add_warning(line, path=changed[:1] or ["state"])
         return Planned(values, private)
 
     def apply(
@@ -169,30 +170,30 @@ class ModelDeployment:
         """
         values = planned or prior
         assert values is not None
-        with self._platform.in_hand(values["model_id"], diagnostics):
+        with self._process.in_hand(values["model_id"], diagnostics):
             if planned is None:
                 return self._delete(diagnostics, values, private)
             return self._reach(diagnostics, prior, planned)
 
     def read(self, context: ReadContext, current: Values) -> Values:
         """Ask for the last job: the platform has no call that reads a model's deployment."""
-        with self._platform.in_hand(current["model_id"], context.diagnostics):
+        with self._process.in_hand(current["model_id"], context.diagnostics):
+            before = state.record(current)
             try:
-                lifecycle = self._platform.lifecycle(current["model_id"], state.record(current))
-                lifecycle.refresh()
-            except (KoreaiError, Interrupted) as error:
-                _tell(
-                    context.diagnostics, str(error) or f"interrupted before {current['model_id']} could be asked for."
-                )
+                now = self._process.service.refresh(current["model_id"], before)
+            except KoreaiError as error:
+                _report(context.diagnostics, TERRAFORM.error(error))
                 return current
-        assert lifecycle.record is not None
-        return current | state.results(lifecycle.record) if lifecycle.record.job_id else current
+            except Interrupted:
+                _report(context.diagnostics, f"interrupted before {current['model_id']} could be asked for.")
+                return current
+        return current | state.results(now) if now.job_id else current
 
     def import_(self, context: ImportContext, model_id: str) -> Values | None:
         """A model of which nothing is known but its id: `adopt` takes it over, else the next apply deploys it."""
         _, faults = check(TerraformSpec, {"model_id": model_id}, python_spelling)
         if wrong := [fault for fault in faults if fault.path == "model_id"]:
-            _tell(context.diagnostics, str(wrong[0]))
+            _report(context.diagnostics, str(wrong[0]))
             return None
         return {**_NOTHING, "model_id": model_id, "state": ModelState.FAILED.value, "last_status": UNKNOWN_STATUS}
 
@@ -204,77 +205,73 @@ class ModelDeployment:
     def _intend(self, diagnostics: Diagnostics, model_id: str, intent: Intent) -> None:
         """Note what a plan means for a model, and refuse it beside one that does not go with it."""
         beside, fault = _REFUSED[intent]
-        if beside in self._platform.intend(model_id, intent):
+        if beside in self._process.intend(model_id, intent):
             diagnostics.add_error(fault.format(model_id), path=["model_id"])
 
     def _reach(self, diagnostics: Diagnostics, prior: Values | None, planned: Values) -> Values | None:
         spec = _spec(planned)
-        operation: Literal["create", "update"] = "create" if prior is None else "update"
+        operation: Operation = "create" if prior is None else "update"
         recorded = None if prior is None else state.record(prior)
         # For an update too: the deletion of the same model under another name may have come first.
-        handed = self._platform.handed.pop(spec.model_id, None)
+        handed = self._process.handed.pop(spec.model_id, None)
         before = handed.record if handed else recorded
         adopted_before = bool(prior and prior["adopt"]) or bool(handed and handed.adopted)
         goal = spec.goal(adopt=not adopted_before)
         unfinished_creation = {"unfinished_creation": prior is None or bool(prior["unfinished_creation"])}
-        lifecycle: Lifecycle | None = None
+        timeout = spec.timeouts.of(operation) if spec.timeouts else None
         try:
-            lifecycle = self._platform.lifecycle(spec.model_id, before)
-            lifecycle.reach(goal, spec.timeouts.of(operation) if spec.timeouts else None)
-        except (Exception, Interrupted) as error:
-            now = lifecycle.record if lifecycle else before
-            if not isinstance(error, (KoreaiError, Interrupted)) and (now is None or now == recorded):
-                raise
-            reason = _reason(error, spec, operation, before, now)
-            if now is None or now == recorded:
-                _tell(diagnostics, reason)
+            record = self._process.service.reach(operation, spec.model_id, before, goal, timeout)
+        except Stopped as stopped:
+            now = stopped.now
+            news = now is not None and now != recorded
+            if stopped.is_bug and not news:
+                raise stopped.cause from None
+            reason = TERRAFORM.stopped(stopped, bug=_bug(stopped), recordable=True)
+            if now is None or not news:
+                _report(diagnostics, reason)
                 return None
-            if operation == "create" and isinstance(error, Interrupted) and now.request == goal.request:
-                _tell(diagnostics, reason, severity="warning")  # see above
+            if operation == "create" and stopped.is_interruption and now.request == goal.request:
+                _report(diagnostics, reason, severity="warning")  # see above
                 return planned | state.results(now) | unfinished_creation
-            _tell(diagnostics, reason)
+            _report(diagnostics, reason)
             return _NOTHING | state.outputs(spec, now) | unfinished_creation
-        assert lifecycle.record is not None
-        if lifecycle.has_begun_the_last:
-            self._platform.sent.add(spec.model_id)
-        return planned | state.results(lifecycle.record) | {"unfinished_creation": False}
+        except KoreaiError as error:
+            _report(diagnostics, TERRAFORM.error(error))
+            return None
+        return planned | state.results(record) | {"unfinished_creation": False}
 
     def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:
-        model_id = prior["model_id"]
+        model_id, service = prior["model_id"], self._process.service
         before = state.record(prior)
-        stays = "declared" in self._platform.plans(model_id)
         created_next, create_seconds = json.loads(private or b"[null, null]")
+        stays = "declared" in self._process.plans(model_id)
         goes_on = not stays and created_next == model_id and bool(_unfinished(prior, before))
-        lifecycle: Lifecycle | None = None
         try:
-            lifecycle = self._platform.lifecycle(model_id, before)
-            if stays:
-                lifecycle.settle(_timeouts(prior).of("delete"))
-                doubtful = model_id not in self._platform.sent and not state.settled(prior, before)
-                _tell(diagnostics, left_alone(model_id, doubtful=doubtful), severity="warning")
-                return None
             if goes_on:
                 # Not bounded by the timeouts of the state: the user may just have raised them.
-                lifecycle.settle(create_seconds)
+                now = service.settle(model_id, before, create_seconds)
             else:
-                lifecycle.retire(_timeouts(prior).of("delete"))
-            now = lifecycle.record or before
-            if goes_on or now.state is ModelState.UNDEPLOYED:
-                self._platform.handed[model_id] = Handed(now, bool(prior["adopt"]))
-        except (KoreaiError, Interrupted) as error:
-            now = (lifecycle.record if lifecycle else None) or before
-            if isinstance(error, Interrupted):
-                reason = interrupted(model_id, now, "run the command again: it goes on from there")
-            else:
-                what_now = timed_out("create" if goes_on else "delete", now)
-                reason = str(error) + (f"\n{what_now}" if isinstance(error, JobTimeout) else "")
-            _tell(diagnostics, reason)
-            return prior | state.results(now)
+                now = service.release(model_id, before, _timeouts(prior).of("delete"))
+        except Stopped as stopped:
+            if stopped.is_bug:
+                raise stopped.cause from None
+            _report(diagnostics, TERRAFORM.stopped(stopped, bug="", recordable=True))
+            return prior | state.results(stopped.now or before)
+        except KoreaiError as error:
+            _report(diagnostics, TERRAFORM.error(error))
+            return prior
+        if goes_on or (not stays and now.state is ModelState.UNDEPLOYED):
+            self._process.handed[model_id] = Handed(now, bool(prior["adopt"]))
         return None
 
 
 def _spec(values: Values) -> TerraformSpec:
     return TerraformSpec.model_validate(declared(values))
+
+
+def _goal(planned: Values) -> Goal | None:
+    """What is declared, None where that is not known yet."""
+    return None if any(holds_unknown(planned[name]) for name in ARGUMENTS) else _spec(planned).goal(adopt=False)
 
 
 def _timeouts(values: Values) -> Timeouts:
@@ -289,50 +286,36 @@ def _handed_on(planned: Values) -> bytes:
     return json.dumps([planned["model_id"], seconds]).encode()
 
 
-def _unfinished(prior: Values, record: Record) -> list[str]:
+def _unfinished(prior: Values, record: Record) -> Unfinished | None:
     """Why an apply has work to do though nothing that is declared may differ."""
+    unfinished = Unfinished.of(record)
     if not state.settled(prior, record):
-        return [unfinished(prior["model_id"], record)]
-    if prior["unfinished_creation"]:
-        return [f"the apply that created {prior['model_id']} ended before its job did, which has ended well since."]
-    return []
+        return unfinished
+    return replace(unfinished, why=Why.CREATION_CUT_SHORT) if prior["unfinished_creation"] else None
 
 
-def _reason(
-    error: Exception | Interrupted,
-    spec: TerraformSpec,
-    operation: Literal["create", "update"],
-    before: Record | None,
-    now: Record | None,
-) -> str:
-    """Why the model is not as declared, and what to do."""
-    if isinstance(error, Interrupted):
-        goes_on = "takes it up again" if now and now.under_way else "goes on from there"
-        reason = interrupted(spec.model_id, now, f"the next `terraform apply` {goes_on}")
-    elif now and not isinstance(error, KoreaiError):
-        # Whatever it is, the job goes on: forgotten, it would be begun a second time.
-        reason = f"{unfinished(spec.model_id, now)}\n{of_ours(error, 'this provider')}"
-    else:
-        reason = str(error) + (f"\n{timed_out(operation, now)}" if isinstance(error, JobTimeout) else "")
-    if now and now.state is ModelState.UNDEPLOYED and spec.deployed and before and before.state is not now.state:
-        reason += f"\n{spec.model_id} was undeployed first and is not deployed now."
-    return reason
+def _bug(stopped: Stopped) -> str:
+    """A bug of ours, and that the job goes on: forgotten, it would be begun a second time."""
+    if not stopped.is_bug or stopped.now is None:
+        return ""
+    unfinished = TERRAFORM.unfinished(stopped.model_id, Unfinished.of(stopped.now))
+    return f"{unfinished}\n{of_ours(stopped.cause, 'this provider')}"
 
 
-def _tell(diagnostics: Diagnostics, text: str, *, severity: Literal["error", "warning"] = "error") -> None:
+def _report(diagnostics: Diagnostics, text: str, *, severity: Literal["error", "warning"] = "error") -> None:
     """The first line is what Terraform shows in bold."""
-    summary, _, detail = terraform(text).partition("\n")
+    summary, _, detail = text.partition("\n")
     (diagnostics.add_error if severity == "error" else diagnostics.add_warning)(summary, detail)
 
 
 def _warn_of_the_end(diagnostics: Diagnostics, prior: Values) -> None:
-    for line in outlook(prior["model_id"], prior["model_id"], state.record(prior), Goal(None)):
-        diagnostics.add_warning(terraform(line), path=["state"])
+    for line in TERRAFORM.impact(prior["model_id"], Impact.of_retiring(state.record(prior))):
+        diagnostics.add_warning(line, path=["state"])
 
 
-def _replaced(model_id: str, declared_id: object, state: ModelState) -> str:
+def _replaced(model_id: str, declared_id: object, record: Record) -> str:
     new = declared_id if isinstance(declared_id, str) else "another model"
-    cut = "its callers are" if state is ModelState.DEPLOYED else "its callers, if it has any, are"
+    cut = "its callers are" if record.state is ModelState.DEPLOYED else "its callers, if it has any, are"
     return (
         f"{model_id} is replaced by {new}. With `create_before_destroy` in its `lifecycle` block {new} comes first;"
         f" without it {model_id} is undeployed first and {cut} cut off until {new} is there."

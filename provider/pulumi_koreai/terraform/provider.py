@@ -8,9 +8,9 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from .deployment import ModelDeployment
-from .platform import Platform, provider_schema
+from .process import ProviderProcess, provider_schema
 from .schema import decoded
-from .words import terraform
+from .terms import TERRAFORM
 
 ADDRESS: Final = "terraform.local/pulumi-koreai/koreai"
 """The provider's source address: it is in no registry, but in a folder of the machine's own."""
@@ -20,11 +20,11 @@ class Provider:
     """One for each process.
 
     Attributes:
-        platform: what all its calls share.
+        process: what all its calls share.
     """
 
     def __init__(self) -> None:
-        self.platform = Platform()
+        self.process = ProviderProcess()
 
     def get_model_prefix(self) -> str:
         return "koreai"
@@ -41,9 +41,9 @@ class Provider:
     def configure_provider(self, diagnostics: Diagnostics, config: Mapping[str, Any]) -> None:
         """Take the configuration; what is missing or wrong is told before anything is planned."""
         try:
-            self.platform.configure(decoded(provider_schema().attributes, config))
+            self.process.configure(decoded(provider_schema().attributes, config))
         except ConfigError as error:
-            for fault in terraform(str(error)).splitlines():
+            for fault in TERRAFORM.error(error).splitlines():
                 diagnostics.add_error(fault)
 
     def get_data_sources(self) -> list[type]:
@@ -56,4 +56,4 @@ class Provider:
         return [ModelDeployment]
 
     def new_resource(self, kind: type[ModelDeployment]) -> ModelDeployment:
-        return kind(self.platform)
+        return kind(self.process)

@@ -18,7 +18,6 @@ from tf.types import Number as AnyNumber
 from ..api.declared import UNKNOWN
 from ..core.spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
 from ..stackfile.schema import descriptions
-from .words import terraform
 
 Values = dict[str, Any]
 """An object as Terraform has it: an attribute that is not set is None, one that is not known yet is tf's `Unknown`."""
@@ -104,7 +103,7 @@ def _attribute(name: str, field: FieldInfo, description: str) -> Attribute:
     return (NestedAttribute if nested else Attribute)(
         name,
         Nested(attributes_of(kind)) if nested else _leaf(kind),  # type: ignore[arg-type] # narrowed by `nested`
-        description=terraform(" ".join(says)),
+        description=" ".join(says),
         required=field.is_required(),
         optional=not field.is_required(),
         computed=has_default,  # Terraform lets a provider write in a value that is not given only where it is computed

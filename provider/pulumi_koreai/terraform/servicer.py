@@ -59,7 +59,7 @@ class Servicer(ProviderServicer):  # type: ignore[misc]
 
     def StopProvider(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """End the waits, so that the calls under way answer with what they know."""
-        self.app.platform.stop()
+        self.app.process.stop()
         return pb.StopProvider.Response()
 
     def _resource(self, request: Any) -> Any:

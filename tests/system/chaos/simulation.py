@@ -21,12 +21,10 @@ from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.emulator.platform import EmulatedJob, EmulatedPlatform, EmulatorSettings, Fail, Refusal
 from pulumi_koreai.emulator.platform import random_ids as seeded_ids
 from pulumi_koreai.host import Cancelled, DetailedDiff, PartialFailure
-from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.core.fakes import KEY, SimClock, Told
 from tests.system.chaos.wire import Request, answer, process, refused, reset, silence
 
 MODELS: Final = ("cm-a", "cm-b")
-PROVIDER: Final = ModelDeploymentProvider()
 
 # What an operation may take beyond its time: the one request that is on its way when the time is up.
 _ON_ITS_WAY_SECONDS: Final = 65.0
@@ -424,12 +422,12 @@ class Engine:
 
     def _changes(self, old: Resource | None, props: Properties) -> tuple[Properties, bool, bool]:
         """The checked inputs, whether they are a change, and whether that is a replacement."""
-        checked = PROVIDER.check(old.inputs if old else {}, props)
+        checked = self._provider.check(old.inputs if old else {}, props)
         assert not checked.failures, checked.failures
         inputs = as_the_engine_keeps(checked.inputs)
         if old is None:
             return inputs, True, False
-        diff = PROVIDER.diff(old.id, old.outputs, inputs)
+        diff = self._provider.diff(old.id, old.outputs, inputs)
         changed = diff.changes
         if changed is None:
             changed = (self.hosted and isinstance(diff, DetailedDiff)) or inputs != old.inputs
@@ -440,14 +438,14 @@ class Engine:
         inputs, changed, replaced = self._changes(old, props)
         sent, now = len(self.world.commands), self.world.clock.now
         if old is None or (changed and replaced):
-            outs, ok = self._ask(lambda: PROVIDER.create(inputs), inputs["model_id"], None, inputs)
+            outs, ok = self._ask(lambda: self._provider.create(inputs), inputs["model_id"], None, inputs)
             if outs is not None:
                 if old is not None:
                     old.dying = True
                 sent_at = now if len(self.world.commands) > sent else 0.0
                 self.resources.append(Resource(name, inputs["model_id"], inputs, outs, failed=not ok, sent_at=sent_at))
         elif changed:
-            outs, ok = self._ask(lambda: PROVIDER.update(old.id, old.outputs, inputs), old.id, old, inputs)
+            outs, ok = self._ask(lambda: self._provider.update(old.id, old.outputs, inputs), old.id, old, inputs)
             if outs is not None:
                 old.sent_at = now if len(self.world.commands) > sent else old.sent_at
                 old.outputs, old.failed = outs, not ok
@@ -460,7 +458,7 @@ class Engine:
 
     def _delete(self, resource: Resource) -> None:
         def ask() -> UpdateResult:
-            PROVIDER.delete(resource.id, resource.outputs)
+            self._provider.delete(resource.id, resource.outputs)
             return UpdateResult({})
 
         sent = len(self.world.commands)
@@ -480,7 +478,7 @@ class Engine:
         error = ""
         inputs: Mapping[str, Any] | None = None
         try:
-            result = PROVIDER.read(resource.id, resource.outputs)
+            result = self._provider.read(resource.id, resource.outputs)
             outs, inputs = result.outs, result.inputs
         except PartialFailure as failure:
             outs, inputs, error = dict(failure.outs), failure.inputs, str(failure)
@@ -550,7 +548,7 @@ class Engine:
         clock = self.world.clock
         clock.sleeps.clear()
         clock.on_moment = self._moment
-        with process(self.world.serve, clock, self._outcome.told, hosted=self.hosted):
+        with process(self.world.serve, clock, self._outcome.told, hosted=self.hosted) as self._provider:
             try:
                 work()
             except _Ended:
@@ -605,7 +603,7 @@ class User:
         if outcome.ok:
             self._expect_as_declared("`up` ended well")
             for model_id in self.engine.outranked:
-                told = any(note.startswith(model_id) and "may be what holds now" in note for note in outcome.told.notes)
+                told = any(note.startswith(model_id) and "may be what runs" in note for note in outcome.told.notes)
                 self._expect(
                     told or self.world.is_as(model_id, self.wanted), f"{model_id} is other than declared, untold"
                 )

@@ -24,10 +24,9 @@ from hypothesis.stateful import (
 )
 from pulumi.dynamic import DiffResult
 
-from pulumi_koreai import provider
 from pulumi_koreai.api import client
 from pulumi_koreai.api.errors import KoreaiError
-from pulumi_koreai.core import lifecycle
+from pulumi_koreai.core import lifecycle, service
 from pulumi_koreai.core.lifecycle import Lifecycle
 from pulumi_koreai.core.rules import Goal, ModelState, Record, Step, next_step
 from pulumi_koreai.emulator.platform import Fail, Refusal
@@ -289,6 +288,6 @@ def rename_there_and_back() -> None:
 def test_what_runs_after_a_name_is_taken_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Apart from the others: the machine seldom comes upon it."""
     rename_there_and_back()
-    monkeypatch.setattr(provider, "_is_as", lambda *_: True)
+    monkeypatch.setattr(service, "_is_as", lambda *_: True)
     with pytest.raises(AssertionError, match="is other than declared, untold"):
         rename_there_and_back()

@@ -16,11 +16,13 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
-from pulumi_koreai import provider
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.settings import Settings
+from pulumi_koreai.api.transport import new_session
+from pulumi_koreai.base.clock import Clock
 from pulumi_koreai.base.progress import Reporter
 from pulumi_koreai.host.contract import CURRENT, Call
+from pulumi_koreai.provider import CallReporter, HostProcess, ModelDeploymentProvider
 from tests.core.fakes import KEY, SimClock, Told
 
 SETTINGS = Settings("http://127.0.0.1:9", KEY)
@@ -103,12 +105,15 @@ class WiredClient(Client):
     def __init__(
         self, serve: Serve, clock: SimClock, reporter: Reporter | None = None, settings: Settings = SETTINGS
     ) -> None:
+        super().__init__(settings, clock, Random(5), reporter, self._to_the_wire)
         self._serve = serve
-        super().__init__(settings, clock, Random(5), reporter)
 
-    def _new_session(self) -> requests.Session:
-        session = super()._new_session()
-        session.mount("http://", _Adapter(self._serve))
+    def _answer(self, request: Request) -> HTTPResponse:
+        return self._serve(request)
+
+    def _to_the_wire(self, settings: Settings) -> requests.Session:
+        session = new_session(settings)
+        session.mount("http://", _Adapter(self._answer))
         return session
 
 
@@ -117,15 +122,22 @@ class _SimCall(Call):
         self.hosted, self._told = hosted, told
 
     def progress(self, text: str) -> None:
-        self._told.progress(text)
+        self._told.progressed.append(text)
 
     def note(self, text: str) -> None:
-        self._told.note(text)
+        self._told.notes.append(text)
+
+
+def host_process(client: Client, clock: Clock) -> HostProcess:
+    """What a host's process keeps, with this client and this time."""
+    host = HostProcess(clock, Random(5), lambda *_: client)
+    host.configure({"koreai:host": SETTINGS.host, "koreai:apiKey": KEY}.get)
+    return host
 
 
 @contextmanager
-def process(serve: Serve, clock: SimClock, told: Told, *, hosted: bool) -> Iterator[None]:
-    """A process of the provider: what it keeps between two calls of the engine begins anew.
+def process(serve: Serve, clock: SimClock, told: Told, *, hosted: bool) -> Iterator[ModelDeploymentProvider]:
+    """A provider in a process of its own: what it keeps between two calls of the engine begins anew.
 
     Args:
         serve: answers its one client.
@@ -133,14 +145,9 @@ def process(serve: Serve, clock: SimClock, told: Told, *, hosted: bool) -> Itera
         told: keeps its progress and its notes.
         hosted: whether it runs under this package's host.
     """
-    before, platform = provider._platform, provider._Platform()
-    platform.configure({"koreai:host": SETTINGS.host, "koreai:apiKey": KEY}.get)
-    platform.clock, platform.rng = clock, Random(5)  # type: ignore[assignment] # the simulated one
-    platform._client = WiredClient(serve, clock, told)
-    provider._platform = platform
+    host = host_process(WiredClient(serve, clock, CallReporter()), clock)
     token = CURRENT.set(_SimCall(told, hosted=hosted))
     try:
-        yield
+        yield ModelDeploymentProvider(host)
     finally:
         CURRENT.reset(token)
-        provider._platform = before

@@ -37,7 +37,7 @@ def test_a_model_is_a_resource_whose_id_is_the_model_s_and_is_gone_when_it_is_de
 def test_a_take_over_is_told(workspace: Workspace) -> None:
     workspace.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
     workspace.declare(chat=model(adopt=True))
-    assert "taken over" in workspace.up()
+    assert "is adopted" in workspace.up()
 
 
 def test_the_outputs_are_those_of_the_last_deploy_that_was_sent(deployed: Workspace) -> None:
@@ -66,7 +66,7 @@ def test_unfinished_work_stays_visible_and_is_told(workspace: Workspace) -> None
     assert workspace.outputs("chat")["state"] == "deploying"
     preview = workspace.preview()
     assert "1 to update" in preview
-    assert f"job {job.id} is taken up again" in preview
+    assert f"job {job.id} is resumed" in preview
     assert workspace.sent() == ["wait deploy cm-1"]
 
 
@@ -85,7 +85,7 @@ def test_a_failed_deploy_is_told(workspace: Workspace) -> None:
 def test_a_renamed_entry_stays_deployed(deployed: Workspace) -> None:
     deployed.declare(talk=model())
     output = deployed.up()
-    assert "cm-1 belongs to another resource now, so it is not undeployed" in output
+    assert "cm-1 is now managed by another resource; not undeploying it" in output
     assert deployed.sent() == DEPLOY
     assert is_deployed(deployed.emulator)
     assert deployed.outputs("talk")["state"] == "deployed"
@@ -112,8 +112,8 @@ def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(d
     deployed.sent()
     deployed.declare(chat=model())
     output = deployed.up()
-    assert "cm-1 belongs to another resource now, so it is not undeployed" in output
-    assert "What was last sent for the one that goes may be what holds now" in output
+    assert "cm-1 is now managed by another resource; not undeploying it" in output
+    assert "What was last sent for this resource may be what runs" in output
     assert deployed.sent() == ["wait deploy cm-1"]
     assert not any(job.status == "IN_PROGRESS" for job in deployed.emulator.jobs())
 

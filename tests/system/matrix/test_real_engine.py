@@ -228,7 +228,7 @@ def test_a_deploy_whose_answer_was_lost_is_never_sent_twice_in_the_same_run(work
     output = workspace.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", fails=True).output
     assert watch.sent(workspace.emulator) == {model_id: ["deploy"] for model_id in models}
     for model_id in models:
-        assert f"Whether {model_id} is being deployed now is not known, so the deploy is not sent again." in output
+        assert f"It is unknown whether {model_id} is being deployed now, so the deploy is not sent again." in output
 
 
 def test_a_storm_ends_as_declared_with_one_accepted_deploy_each(workspace: Workspace) -> None:

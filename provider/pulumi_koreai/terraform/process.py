@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic.alias_generators import to_camel
 from tf.schema import Attribute, Schema  # type: ignore[import-untyped] # it has no types, here and below
@@ -19,13 +19,11 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
-from ..core.lifecycle import Lifecycle
+from ..base.progress import Note, Progress, formatted
 from ..core.rules import Record
+from ..core.service import ClientFactory, Service
 from .schema import Number
-from .words import terraform
-
-if TYPE_CHECKING:
-    from ..api.client import Client
+from .terms import TERRAFORM
 
 _DESCRIPTIONS: Final = {
     "host": f"The platform's URL; plain http only for this machine. In the environment: {HOST_ENV}.",
@@ -59,27 +57,32 @@ class Handed:
     adopted: bool
 
 
-class Platform:
-    """What all calls of this process share. Also the clock and the reporter of the core.
+class ProviderProcess:
+    """What all calls of this process share. Also the clock and the reporter of its service.
 
     Terraform has a process for the plan and another for the apply, in which it plans each thing again just before it
     is done, except for the deletion of an object that is not deposed. What the plan leaves unchanged is not in it.
 
     Attributes:
+        service: what both front ends do with the platform.
         handed: what a deletion left to the creation, or the update, of the same model.
-        sent: the models that this process has brought to what is declared by a job of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client: ClientFactory | None = None) -> None:
+        self.service = Service(
+            self._settings,
+            clock=self,
+            rng=Random(),  # noqa: S311 - jitter
+            reporter=self,
+            interruption=Interrupted,
+            client=client,
+        )
         self.handed: dict[str, Handed] = {}
-        self.sent: set[str] = set()
         self._plans: defaultdict[str, set[Intent]] = defaultdict(set)
         self._in_hand: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._rng = Random()  # noqa: S311 - jitter
         self._config: Mapping[str, Any] = {}
-        self._client: Client | None = None
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Take the configuration of the provider's block.
@@ -87,7 +90,8 @@ class Platform:
         Raises:
             ConfigError: the host or the key is missing or wrong, as far as it is known yet.
         """
-        self._config, self._client = config, None
+        self._config = config
+        self.service.reconfigure()
         if Unknown not in config.values():
             self._settings()
 
@@ -110,15 +114,6 @@ class Platform:
             before = frozenset(self._plans[model_id])
             self._plans[model_id].add(intent)
             return before
-
-    def lifecycle(self, model_id: str, record: Record | None) -> Lifecycle:
-        """The rules for one model, for the length of one call."""
-        from ..api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
-
-        with self._lock:
-            if self._client is None:
-                self._client = Client(self._settings(), self, self._rng, self)
-        return Lifecycle(self._client, model_id, record, clock=self, rng=self._rng, reporter=self)
 
     @contextmanager
     def in_hand(self, model_id: str, diagnostics: Diagnostics) -> Iterator[None]:
@@ -143,12 +138,12 @@ class Platform:
         if self._stop.wait(max(seconds, 0.0)):
             raise Interrupted
 
-    def progress(self, text: str) -> None:
+    def progress(self, progress: Progress) -> None:
         # Terraform has no place for it but its log: TF_LOG=info.
-        print(f"[INFO] {text}", file=sys.stderr, flush=True)  # noqa: T201 - a provider's stderr is Terraform's log
+        print(f"[INFO] {formatted(progress)}", file=sys.stderr, flush=True)  # noqa: T201 - a provider's stderr is Terraform's log
 
-    def note(self, text: str) -> None:
-        _diagnostics.get().add_warning(terraform(text))
+    def note(self, note: Note) -> None:
+        _diagnostics.get().add_warning(TERRAFORM.note(note))
 
 
 def provider_schema() -> Schema:

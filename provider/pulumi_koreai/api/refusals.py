@@ -1,0 +1,119 @@
+"""What a refusal means: its class, and what there is to do, out of the status and the platform's words."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import JsonValue
+
+from .dock_job import Action
+from .errors import (
+    Advice,
+    AdviceKind,
+    Busy,
+    Forbidden,
+    NotDeployed,
+    NotFound,
+    RateLimited,
+    Refused,
+    ServerError,
+    Unauthorized,
+)
+from .messages import clean, says_another_job, says_not_deployed
+
+# A 409 of a platform that does one thing to a model at a time says most of it by itself.
+_BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
+# With any other status it is not the platform that says what it knows of the model.
+_OF_THE_MODEL: Final = (400, 404, 409, 422)
+
+Meaning = tuple[type[Refused], Advice | None]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer with a status that is not 2xx.
+
+    Attributes:
+        status: the HTTP status.
+        message: the platform's words, cleaned and without the key; "" where it said nothing.
+        is_page: whether the body is a web page, which the platform's own answers are not.
+        location: where a redirect points to.
+        action: what was asked for, or of which action the job is that was asked for.
+        about_job: whether it was a look at a job.
+        scope: what the key must be allowed to do for it.
+        host: the platform.
+    """
+
+    status: int
+    message: str
+    is_page: bool
+    location: str
+    action: Action
+    about_job: bool
+    scope: str
+    host: str
+
+    def meaning(self) -> Meaning:
+        """The error's class, and what to do."""
+        of_the_model = self.status in _OF_THE_MODEL and not self.about_job and not self.is_page
+        if of_the_model and self.action == "UNDEPLOY" and says_not_deployed(self.message):
+            return NotDeployed, None
+        if (self.status == 409 and _BUSY.search(self.message)) or (
+            (self.status == 400 or of_the_model) and says_another_job(self.message)
+        ):
+            return Busy, Advice(AdviceKind.WAIT_FOR_JOB)
+        if 300 <= self.status < 400:
+            return Refused, Advice(AdviceKind.FOLLOW_REDIRECT, _origin(self.location))
+        match self.status:
+            case 401:
+                return Unauthorized, Advice(AdviceKind.NEW_KEY, self.host)
+            case 403:
+                return Forbidden, Advice(AdviceKind.ADD_SCOPE, self.scope)
+            case 404 if self.is_page:
+                # A proxy that has lost its way to the platform knows nothing of models and jobs.
+                return Refused, Advice(AdviceKind.CHECK_PROXY)
+            case 404:
+                unknown = AdviceKind.UNKNOWN_JOB if self.about_job else AdviceKind.UNKNOWN_MODEL
+                return NotFound, Advice(unknown, self.host)
+            case 429:
+                return RateLimited, None  # what to do about it the client knows
+            case status if status >= 500:
+                return ServerError, None
+        if self.action == "DEPLOY" and not self.about_job:
+            return Refused, Advice(AdviceKind.DEPLOY_BY_HAND_FIRST)
+        return Refused, None
+
+
+def is_page(answer: JsonValue) -> bool:
+    """Whether a body is a web page, which the platform's own answers are not."""
+    return isinstance(answer, str) and answer.lstrip().startswith("<")
+
+
+def _origin(location: str) -> str:
+    try:
+        to = urlsplit(location)
+        host = to.hostname
+    except ValueError:
+        return "an address that can't be read"
+    return clean(f"{to.scheme}://{host}") if host else "another path"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """`Retry-After` in seconds, from either of its forms; None when there is none that can be read."""
+    raw = headers.get("Retry-After", "").strip()
+    if not raw:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?", raw):
+        return float(raw)
+    try:
+        then = parsedate_to_datetime(raw)
+        # By the platform's own clock where it tells it: the two clocks need not agree.
+        date = headers.get("Date")
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        return max((then - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,113 @@
+"""One exchange over HTTP: the session and its limits, an answer's body, and what broke when there is none."""
+
+import json
+import re
+import ssl
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import Final
+
+import requests
+from pydantic import JsonValue
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from ..base.clock import Clock
+from .settings import Settings, is_loopback
+
+USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
+
+CONNECTIONS_MAX: Final = 64
+"""Of the whole process: hundreds of waits need few at a time, unless the platform hangs."""
+
+_ANSWER_MAX_DEPTH: Final = 16
+_BODY_MAX_BYTES: Final = 1 << 18
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Not followed, so not looked at either: requests parses it even where it isn't told to follow."""
+
+
+def new_session(settings: Settings) -> requests.Session:
+    """A session that sends the key, and nothing that it was not told to: no cookie, no `~/.netrc`, no redirect."""
+    session = _Session()
+    adapter = HTTPAdapter(pool_maxsize=CONNECTIONS_MAX)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "x-api-key": settings.api_key})
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # Otherwise requests would add the Authorization header of a ~/.netrc entry.
+    session.auth = lambda request: request
+    if is_loopback(settings.host):
+        session.trust_env = False
+    return session
+
+
+def read_body(response: requests.Response, clock: Clock, until: float) -> JsonValue:
+    """The answer's body as JSON, or its text. A body that is endless, or trickles, is cut off.
+
+    Args:
+        response: a streamed one.
+        clock: time.
+        until: an instant of the clock; a body that is not there by then took too long.
+
+    Raises:
+        requests.RequestException: a good answer broke off.
+    """
+    content = bytearray()
+    try:
+        # Byte by byte: a larger read returns when it is full, and each byte that trickles in renews the
+        # socket's timeout.
+        for byte in response.iter_content(1):
+            content += byte
+            if len(content) > _BODY_MAX_BYTES:
+                break
+            if clock.monotonic() > until:
+                raise requests.ReadTimeout("the answer's body took too long")
+    except requests.RequestException:
+        # With a refusal in hand the status says more than the missing rest of its body.
+        if 200 <= response.status_code < 300:
+            raise
+    text = bytes(content).decode("utf-8", "replace")
+    try:
+        return _shallow(json.loads(text), _ANSWER_MAX_DEPTH)
+    except (ValueError, RecursionError):
+        return text
+
+
+def transport_error(failure: BaseException | None) -> HTTPError:
+    """What broke, as urllib3 counts it: before sending (connect), after (read), or beyond repair (other)."""
+    cause: object = failure.args[0] if failure and failure.args else None
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    known = (ConnectTimeoutError, ReadTimeoutError, ProtocolError, ProxyError, SSLError)
+    return cause if isinstance(cause, known) else ProtocolError(str(failure or "the answer is not of the contract"))
+
+
+def never_sent(failure: requests.RequestException, cause: HTTPError) -> bool:
+    """Whether the request can't have reached the platform."""
+    if isinstance(cause, SSLError):
+        # The same class is raised for a handshake that failed and for a connection that broke later.
+        inner = cause.args[0] if cause.args else None
+        return isinstance(inner, ssl.SSLCertVerificationError) or bool(
+            re.search(r"handshake|wrong.version|certificate|hostname", str(cause), re.IGNORECASE)
+        )
+    return isinstance(cause, (ConnectTimeoutError, ProxyError)) or isinstance(failure, ValueError)
+
+
+def _shallow(answer: JsonValue, depth: int) -> JsonValue:
+    """An answer without what lies deeper than anything reads it."""
+    if isinstance(answer, list):
+        return [_shallow(item, depth - 1) for item in answer] if depth else []
+    if isinstance(answer, dict):
+        return {key: _shallow(value, depth - 1) for key, value in answer.items()} if depth else {}
+    return answer
