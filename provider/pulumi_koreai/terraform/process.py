@@ -68,11 +68,11 @@ class ProviderProcess:
         handed: what a deletion left to the creation, or the update, of the same model.
     """
 
-    def __init__(self, client: ClientFactory | None = None) -> None:
+    def __init__(self, client: ClientFactory | None = None, rng: Random | None = None) -> None:
         self.service = Service(
             self._settings,
             clock=self,
-            rng=Random(),  # noqa: S311 - jitter
+            rng=rng or Random(),  # noqa: S311 - jitter
             reporter=self,
             interruption=Interrupted,
             client=client,
