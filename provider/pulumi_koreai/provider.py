@@ -129,6 +129,8 @@ class ModelDeploymentProvider(ResourceProvider):
     """Holds nothing: its pickle is its name, the key and the host come from the configuration at run time."""
 
     serialize_as_secret_always = False
+    # Of the class: a pickle of an earlier release makes an instance without calling `__init__`.
+    _handed: HostProcess | None = None
 
     def __init__(self, process: HostProcess | None = None) -> None:
         self._handed = process
