@@ -34,6 +34,7 @@ from .core.lifecycle import Goal, Lifecycle, ModelState, Record, next_step
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
+from .stackfile.terms import PULUMI
 
 if TYPE_CHECKING:
     from .api.client import Client
@@ -87,7 +88,10 @@ class _Platform:
         Raises:
             ConfigError: the host or the key is missing or wrong.
         """
-        return Settings.read(self._config, os.environ.get)
+        try:
+            return Settings.read(lambda setting: self._config(PULUMI.settings[setting]), os.environ.get)
+        except ConfigError as error:
+            raise PULUMI.config_error(error) from None
 
     def client(self) -> "Client":
         from .api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
@@ -113,14 +117,14 @@ class ModelDeploymentProvider(ResourceProvider):
         _platform.configure(req.config.get)
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        given = {key: value for key, value in news.items() if not key.startswith("__")}
-        inputs, faults = check(ProgramSpec, _swapped(given, EngineUnknown, UNKNOWN), python_spelling)
+        raw = {key: value for key, value in news.items() if not key.startswith("__")}
+        inputs, faults = check(ProgramSpec, _swapped(raw, EngineUnknown, UNKNOWN), python_spelling)
         # What the program could not check when it was declared comes from other resources, and may be secret.
         failures = [CheckFailure("", str(fault.without_value())) for fault in faults]
         try:
             _platform.settings()
         except ConfigError as error:
-            failures.append(CheckFailure("", str(error)))
+            failures += [CheckFailure("", PULUMI.setting_fault(fault)) for fault in error.faults]
         if failures:
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.

@@ -9,7 +9,8 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from .api.declared import UNKNOWN
-from .core.spec import DeclarationFault, ProgramSpec, check, counted, python_spelling
+from .core.faults import DeclarationFault, listing
+from .core.spec import ProgramSpec, check, python_spelling
 from .core.state import RESULTS
 from .provider import ModelDeploymentProvider
 
@@ -157,7 +158,7 @@ class _Faults:
 
     def __init__(self) -> None:
         # One program, one event loop: inline programs of the Automation API share the process.
-        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, DeclarationFault]]] = (
+        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str | None, DeclarationFault]]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -169,12 +170,9 @@ class _Faults:
     def stop(self) -> None:
         """End the program if there are any."""
         if found := self._of_this_program():
-            lines = [f"  {name}: {fault}" for name, fault in found]
-            raise pulumi.RunError(
-                f"{counted(len(found))} in the models declared; nothing was done:\n" + "\n".join(lines)
-            )
+            raise pulumi.RunError(listing("the models declared", found))
 
-    def _of_this_program(self) -> list[tuple[str, DeclarationFault]]:
+    def _of_this_program(self) -> list[tuple[str | None, DeclarationFault]]:
         return self._found.setdefault(asyncio.get_event_loop(), [])
 
 

@@ -184,7 +184,7 @@ def test_a_fault_does_not_show_what_was_given() -> None:
     diagnostics = Diagnostics()
     ModelDeployment(Simulated()).validate(diagnostics, "", config(deployment_name="hush "))
     (fault,) = errors(diagnostics.diagnostics)
-    assert fault.startswith("deployment_name: not shown, as it may be secret; allowed: a text")
+    assert fault.startswith("deployment_name: got a value that is not shown (it may be secret); expected one line")
     assert "hush" not in fault
 
 
@@ -423,7 +423,7 @@ def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
 def test_a_configuration_that_is_not_known_yet_is_told_only_where_it_is_needed() -> None:
     platform = Platform()
     platform.configure({"host": Unknown, "api_key": KEY})
-    with pytest.raises(ConfigError, match="the provider's host is not known before"):
+    with pytest.raises(ConfigError, match="host: not known before other resources are applied"):
         platform.lifecycle(MODEL, None)
 
 

@@ -24,6 +24,9 @@ Each carries its facts as fields, says in its message what was tried, what came 
 survives pickling.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Self
 
 
@@ -42,8 +45,39 @@ def _rebuild(cls: type[KoreaiError], args: tuple[object, ...], fields: dict[str,
     return error
 
 
+class Remedy(Enum):
+    """What the user does about a setting, where its problem does not say it already."""
+
+    SET_HOST = "host"
+    SET_KEY = "api_key"
+
+
+@dataclass(frozen=True)
+class SettingFault:
+    """One setting that can't be used.
+
+    Attributes:
+        setting: the field of `Settings`.
+        problem: what is wrong with it, without the setting's name; never a word of the key.
+        remedy: what the user does about it; None where the problem says it.
+    """
+
+    setting: str
+    problem: str
+    remedy: Remedy | None = None
+
+
 class ConfigError(KoreaiError):
-    """The configuration can't be used. Raised before anything is sent."""
+    """The configuration can't be used. Raised before anything is sent.
+
+    Attributes:
+        faults: every setting that is missing or wrong.
+    """
+
+    def __init__(self, faults: Iterable[SettingFault], lines: Sequence[str] = ()) -> None:
+        """Take the faults, and the lines in which a front end says them; none: by the fields' own names."""
+        self.faults = tuple(faults)
+        super().__init__("\n".join(lines or [f"{fault.setting}: {fault.problem}" for fault in self.faults]))
 
 
 class ApiError(KoreaiError):

@@ -4,15 +4,10 @@ import re
 from typing import Final
 
 _WORDS: Final = {
-    "Set the platform's URL with `pulumi config set koreai:host https://…` or": "Set it in the provider's block or",
-    "Set it with `pulumi config set --secret koreai:apiKey` or": "Set it in the provider's block or, better,",
     "`pulumi up`": "`terraform apply`",
     "koreai:host": "host",
     "koreai:apiKey": "api_key",
     "koreai:requestsPerMinute": "requests_per_minute",
-    "koreai:pollMinSeconds": "poll_min_seconds",
-    "koreai:pollMaxSeconds": "poll_max_seconds",
-    " The engine's `customTimeouts`.": "",
     "(`timeouts` in the stack's file, `custom_timeouts` in a program)": "(`timeouts`)",
 }
 _PATTERN: Final = re.compile("|".join(map(re.escape, _WORDS)))

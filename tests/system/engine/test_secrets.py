@@ -274,4 +274,4 @@ def test_a_faulty_secret_argument_is_not_shown(workspace: Workspace) -> None:
     workspace.program(WITH_SECRETS.replace(SECRET_NAME, f"{SECRET_NAME} "))
     output = workspace.up(fails=True)
     assert SECRET_NAME not in output
-    assert "deployment_name: not shown, as it may be secret; allowed: a text of one line" in output
+    assert "deployment_name: got a value that is not shown (it may be secret); expected one line of text" in output
