@@ -176,7 +176,7 @@ class ModelDeploymentProvider(ResourceProvider):
     def delete(self, _id: str, _props: Properties) -> None:
         record = state.record(_props)
         lifecycle = _lifecycle(_id, record)
-        timeout = _timeout(Timeouts.model_validate(_props.get("custom_timeouts") or {}), "delete")
+        timeout = _timeout(Timeouts.recorded(_props.get("custom_timeouts")), "delete")
         try:
             if other := _platform.declared.get(_id):
                 with suppress(JobStuck):

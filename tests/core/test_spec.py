@@ -610,6 +610,14 @@ def test_every_field_is_described_with_other_fields_spelled_as_the_user_does() -
     ]
 
 
+def test_of_timeouts_in_a_state_what_can_not_be_read_counts_as_not_set() -> None:
+    state = {"create": "45m", "update": "a fortnight", "delete": None, "read": "1m"}
+    assert Timeouts.recorded(state) == Timeouts(create="45m")
+    unreadable_states: list[object] = [None, {}, "45m", ["45m"], 45]
+    for unreadable in unreadable_states:
+        assert Timeouts.recorded(unreadable) == Timeouts()
+
+
 # Between the fields
 
 

@@ -414,6 +414,13 @@ def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:
     assert platform.platform.commands == [f"deploy {MODEL}"]
 
 
+def test_timeouts_in_a_state_that_can_t_be_read_do_not_keep_a_model_from_being_deleted() -> None:
+    platform = Simulated([job("SUCCESS")])
+    after, diagnostics = applied(platform, state(timeouts={"create": "45m", "delete": "a fortnight"}), None)
+    assert (after, texts(diagnostics.diagnostics)) == (None, [])
+    assert platform.platform.commands == [f"undeploy {MODEL}"]
+
+
 def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
     after, diagnostics = applied(Simulated([not_found()]), state(), None)
     assert after is None

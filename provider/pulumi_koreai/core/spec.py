@@ -5,6 +5,7 @@ a model at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_origin
@@ -60,6 +61,16 @@ class Timeouts(Declared):
         default=None, description="A change; with `undeploy-first` the undeploy and the deploy together."
     )
     delete: Duration | None = Field(default=None, description="The undeploy of an entry that is gone.")
+
+    @classmethod
+    def recorded(cls, state: object) -> "Timeouts":
+        """The timeouts in a state, which another version may have written: what can't be read counts as not set."""
+        values = state if isinstance(state, Mapping) else {}
+        readable: dict[str, str | None] = {}
+        for name in cls.model_fields:
+            with suppress(ValidationError):
+                readable[name] = getattr(cls.model_validate({name: values.get(name)}), name)
+        return cls.model_validate(readable)
 
     def of(self, operation: Literal["create", "update", "delete"]) -> float | None:
         """The timeout of an operation in seconds, None when none is declared."""

@@ -277,7 +277,7 @@ def _spec(values: Values) -> TerraformSpec:
 
 
 def _timeouts(values: Values) -> Timeouts:
-    return Timeouts.model_validate(declared(values).get("timeouts") or {})
+    return Timeouts.recorded(declared(values).get("timeouts"))
 
 
 def _handed_on(planned: Values) -> bytes:
