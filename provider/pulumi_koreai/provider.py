@@ -80,7 +80,7 @@ class StackSettings:
         self._config = config
 
     def __call__(self) -> Settings:
-        return Settings.read(self._config, os.environ.get)
+        return Settings.read(lambda setting: self._config(PULUMI.settings[setting]), os.environ.get)
 
 
 class HostProcess:
@@ -157,7 +157,7 @@ class ModelDeploymentProvider(ResourceProvider):
         try:
             self._service.settings()
         except ConfigError as error:
-            failures.append(CheckFailure("", str(error)))
+            failures += [CheckFailure("", PULUMI.setting_fault(fault)) for fault in error.faults]
         if failures:
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.
@@ -205,7 +205,7 @@ class ModelDeploymentProvider(ResourceProvider):
         return UpdateResult(state.outputs(spec, record))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        timeout = _timeout(Timeouts.model_validate(_props.get("custom_timeouts") or {}), "delete")
+        timeout = _timeout(Timeouts.recorded(_props.get("custom_timeouts")), "delete")
         with _errors_explained():
             try:
                 self._service.release(_id, state.record(_props), timeout)

@@ -1,6 +1,7 @@
 """`ModelDeployment`, as a program declares it."""
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
@@ -9,7 +10,8 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from .api.declared import UNKNOWN
-from .core.spec import DeclarationFault, ProgramSpec, check, counted, python_spelling
+from .core.faults import DeclarationFault, listing
+from .core.spec import ProgramSpec, check, python_spelling
 from .core.state import RESULTS
 from .provider import ModelDeploymentProvider
 
@@ -133,8 +135,9 @@ class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
             "update_strategy": update_strategy,
             "custom_timeouts": _custom_timeouts(opts),
         }
-        _faults.add(resource_name, arguments)
-        arguments["model_id"] = _when_all_are_faultless(model_id)
+        run = _runs.current()
+        run.declare(resource_name, arguments)
+        arguments["model_id"] = run.unless_faulty(model_id)
         super().__init__(ModelDeploymentProvider(), resource_name, {**arguments, **dict.fromkeys(RESULTS)}, opts)
 
 
@@ -143,48 +146,69 @@ def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, str] | No
     declared = opts.custom_timeouts if opts else None
     if not declared:
         return None
-    given = {"create": declared.create, "update": declared.update, "delete": declared.delete}
-    return {operation: timeout for operation, timeout in given.items() if timeout is not None}
+    timeouts = {"create": declared.create, "update": declared.update, "delete": declared.delete}
+    return {operation: timeout for operation, timeout in timeouts.items() if timeout is not None}
 
 
-class _Faults:
-    """The faults of all the models of a running program.
+class _Run:
+    """One run of a program, or of one of its unit tests, and the faults of all the models that it declares.
 
     The engine gives up at the first resource that fails its check. So what can be checked at once is checked when it is
     declared, and no model is registered before all of them have been: in Python the registrations begin when the
     program has run through.
     """
 
-    def __init__(self) -> None:
-        # One program, one event loop: inline programs of the Automation API share the process.
-        self._found: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, DeclarationFault]]] = (
-            weakref.WeakKeyDictionary()
-        )
+    def __init__(self, task: "asyncio.Task[object] | None") -> None:
+        self._task = weakref.ref(task) if task else None
+        self._registers = False
+        self._faults: list[tuple[str | None, DeclarationFault]] = []
 
-    def add(self, name: str, arguments: Mapping[str, object]) -> None:
+    def goes_on(self, task: "asyncio.Task[object] | None") -> bool:
+        """Whether what is declared now, in that task, belongs to this run.
+
+        The SDK runs a program, and each test under `pulumi.runtime.test`, in a task that ends with its last
+        registration; what the program declares in an `apply` is in another task of the same loop. Without a loop that
+        runs there is no task: such a run ends when its registrations begin.
+        """
+        if self._task is None or task is None:
+            return self._task is None and task is None and not self._registers
+        own = self._task()
+        return own is not None and not own.done() and own.get_loop() is task.get_loop()
+
+    def declare(self, name: str, arguments: Mapping[str, object]) -> None:
         declared = {key: _known(value) for key, value in arguments.items() if value is not None}
         _, faults = check(ProgramSpec, declared, python_spelling)
-        self._of_this_program().extend((name, fault) for fault in faults)
+        self._faults += [(name, fault) for fault in faults]
 
-    def stop(self) -> None:
-        """End the program if there are any."""
-        if found := self._of_this_program():
-            lines = [f"  {name}: {fault}" for name, fault in found]
-            raise pulumi.RunError(
-                f"{counted(len(found))} in the models declared; nothing was done:\n" + "\n".join(lines)
-            )
+    async def unless_faulty(self, value: object) -> object:
+        """The value, when the program has run through: the event loop begins with the registrations then.
 
-    def _of_this_program(self) -> list[tuple[str, DeclarationFault]]:
-        return self._found.setdefault(asyncio.get_event_loop(), [])
-
-
-_faults: Final = _Faults()
+        Raises:
+            pulumi.RunError: the run has faults.
+        """
+        self._registers = True
+        if self._faults:
+            raise pulumi.RunError(listing("the models declared", self._faults))
+        return value
 
 
-async def _when_all_are_faultless(value: object) -> object:
-    """What is given, when the program has run through: the event loop begins with the registrations then."""
-    _faults.stop()
-    return value
+class _Runs(threading.local):
+    """The last run of this thread: inline programs of the Automation API share the process."""
+
+    _last: _Run | None = None
+
+    def current(self) -> _Run:
+        """The run that what is declared now belongs to."""
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs
+            task = None
+        if self._last is None or not self._last.goes_on(task):
+            self._last = _Run(task)
+        return self._last
+
+
+_runs: Final = _Runs()
 
 
 def _known(value: object) -> object:

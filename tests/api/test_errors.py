@@ -26,7 +26,9 @@ from pulumi_koreai.api.errors import (
     NotSent,
     RateLimited,
     Refused,
+    Remedy,
     ServerError,
+    SettingFault,
     Unauthorized,
     WrongJob,
 )
@@ -115,7 +117,7 @@ def test_a_job_error_carries_its_facts(kind: type[JobError]) -> None:
 
 EXAMPLES: list[KoreaiError] = [
     KoreaiError("root"),
-    ConfigError("no key"),
+    ConfigError([SettingFault("api_key", "not set", Remedy.SET_KEY)]),
     *(api_error(kind) for kind in API_ERRORS),
     *(kind("it failed", job_id="ds-1", action="DEPLOY", status="FAILED") for kind in JOB_ERRORS),
 ]

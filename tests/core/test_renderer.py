@@ -116,7 +116,7 @@ def test_a_bug_and_a_wrong_configuration_are_said_as_they_are() -> None:
     bug = Stopped("update", MODEL, ZeroDivisionError(), RUNNING, DEPLOYING, Goal(REQUEST))
     assert (bug.is_bug, bug.is_interruption, bug.has_news) == (True, False, True)
     assert PULUMI.stopped(bug, bug="report it", recordable=True) == "report it"
-    assert not Stopped("update", MODEL, ConfigError("no key"), RUNNING, RUNNING, Goal(REQUEST)).has_news
+    assert not Stopped("update", MODEL, ConfigError([]), RUNNING, RUNNING, Goal(REQUEST)).has_news
 
 
 def test_a_record_that_is_as_before_is_news_only_while_a_job_goes_on() -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -19,14 +20,16 @@ from pulumi_koreai.api.declared import (
     ScalingParameters,
     Unknown,
 )
+from pulumi_koreai.core.faults import DeclarationFault, FaultKind, words
 from pulumi_koreai.core.rules import Goal
 from pulumi_koreai.core.spec import (
-    DeclarationFault,
     FileSpec,
     ModelSpec,
     ProgramSpec,
     Spelling,
+    Timeouts,
     check,
+    descriptions,
     file_spelling,
     python_spelling,
 )
@@ -280,20 +283,20 @@ def test_each_range_is_taken_at_its_bounds_and_refused_beyond_them(
     for outside in (low - step, high + step):
         [fault] = program_faults(edited(BASE, {path: outside}))
         kind = "a whole number" if is_whole else "a number"
-        assert fault == f"{'.'.join(path)}: {json.dumps(outside)} given; allowed: {kind} from {low} to {high}"
+        assert fault == f"{'.'.join(path)}: got {json.dumps(outside)}; expected {kind} from {low} to {high}"
 
 
 @pytest.mark.parametrize("path", RANGES, ids=map(".".join, RANGES))
 @pytest.mark.parametrize("wrong", [True, False, "many", [1], {"a": 1}, float("nan"), float("inf"), "1e999"], ids=str)
 def test_what_is_no_number_is_refused(path: tuple[str, str], wrong: object) -> None:
     [fault] = program_faults(edited(BASE, {path: wrong}))
-    assert fault.startswith(f"{'.'.join(path)}: {json.dumps(wrong)} given; allowed: a ")
+    assert fault.startswith(f"{'.'.join(path)}: got {json.dumps(wrong)}; expected a ")
 
 
 @pytest.mark.parametrize("path", [path for path, limits in RANGES.items() if limits[2]], ids=".".join)
 def test_half_a_whole_number_is_refused(path: tuple[str, str]) -> None:
     [fault] = program_faults(edited(BASE, {path: 60.5}))
-    assert "60.5 given; allowed: a whole number" in fault
+    assert "got 60.5; expected a whole number" in fault
 
 
 @pytest.mark.parametrize("path, options", CHOICES.items(), ids=map(".".join, CHOICES))
@@ -303,7 +306,7 @@ def test_each_choice_is_taken_and_another_one_told_with_all_of_them(path: tuple[
         assert program_faults(edited(BASE, {**engine, path: option})) == []
     for wrong in ("G5.XLARGE", "vLLM", 3):
         [fault] = program_faults(edited(BASE, {**engine, path: wrong}))
-        assert fault == f"{'.'.join(path)}: {json.dumps(wrong)} given; allowed: one of {', '.join(options)}"
+        assert fault == f"{'.'.join(path)}: got {json.dumps(wrong)}; expected one of {', '.join(options)}"
 
 
 def test_the_tables_of_this_file_hold_every_field_with_a_range_or_a_choice() -> None:
@@ -331,38 +334,38 @@ FAULTS: list[tuple[str, Edit, str, str]] = [
     (
         "missing text",
         {("deployment_name",): LEFT_OUT},
-        "deployment_name: missing; needed: a text of one line, not empty, without spaces at its ends",
-        "deploymentName: missing; needed: a text of one line, not empty, without spaces at its ends",
+        "deployment_name: missing; expected one line of text, not empty, without spaces at its ends",
+        "deploymentName: missing; expected one line of text, not empty, without spaces at its ends",
     ),
     (
         "missing number",
         {("hyper_parameters", "max_tokens"): LEFT_OUT},
-        "hyper_parameters.max_tokens: missing; needed: a whole number from 0 to 512",
-        "hyperParameters.maxTokens: missing; needed: a whole number from 0 to 512",
+        "hyper_parameters.max_tokens: missing; expected a whole number from 0 to 512",
+        "hyperParameters.maxTokens: missing; expected a whole number from 0 to 512",
     ),
     (
         "missing map",
         {("hyper_parameters",): LEFT_OUT},
-        "hyper_parameters: missing; needed: a map with the keys temperature, max_tokens, top_p, top_k, stop_sequence",
-        "hyperParameters: missing; needed: a map with the keys temperature, maxTokens, topP, topK, stopSequence",
+        "hyper_parameters: missing; expected a map with the keys temperature, max_tokens, top_p, top_k, stop_sequence",
+        "hyperParameters: missing; expected a map with the keys temperature, maxTokens, topP, topK, stopSequence",
     ),
     (
         "null where a value is needed",
         {("hyper_parameters", "temperature"): None},
-        "hyper_parameters.temperature: null given; allowed: a number from 0 to 2",
-        "hyperParameters.temperature: null given; allowed: a number from 0 to 2",
+        "hyper_parameters.temperature: got null; expected a number from 0 to 2",
+        "hyperParameters.temperature: got null; expected a number from 0 to 2",
     ),
     (
         "a slip of the pen",
         {("device_typ",): "g5.xlarge"},
-        "device_typ: unknown key; nearest known key: device_type",
-        "deviceTyp: unknown key; nearest known key: deviceType",
+        "device_typ: unknown key; did you mean device_type?",
+        "deviceTyp: unknown key; did you mean deviceType?",
     ),
     (
         "a slip of the pen further down",
         {("scaling_parameters", "max_replica"): 3},
-        "scaling_parameters.max_replica: unknown key; nearest known key: max_replicas",
-        "scalingParameters.maxReplica: unknown key; nearest known key: maxReplicas",
+        "scaling_parameters.max_replica: unknown key; did you mean max_replicas?",
+        "scalingParameters.maxReplica: unknown key; did you mean maxReplicas?",
     ),
     (
         "a key like no other",
@@ -374,79 +377,79 @@ FAULTS: list[tuple[str, Edit, str, str]] = [
         "a text for a map",
         {("scaling_parameters",): "big"},
         (
-            'scaling_parameters: "big" given; allowed: a map with the keys max_batch_size, min_replicas, max_replicas,'
+            'scaling_parameters: got "big"; expected a map with the keys max_batch_size, min_replicas, max_replicas,'
             " scale_up_delay, scale_down_delay"
         ),
         (
-            'scalingParameters: "big" given; allowed: a map with the keys maxBatchSize, minReplicas, maxReplicas,'
+            'scalingParameters: got "big"; expected a map with the keys maxBatchSize, minReplicas, maxReplicas,'
             " scaleUpDelay, scaleDownDelay"
         ),
     ),
     (
         "a text for a list",
         {("hyper_parameters", "stop_sequence"): "###"},
-        'hyper_parameters.stop_sequence: "###" given; allowed: a list of texts, none of them empty',
-        'hyperParameters.stopSequence: "###" given; allowed: a list of texts, none of them empty',
+        'hyper_parameters.stop_sequence: got "###"; expected a list of strings, none of them empty',
+        'hyperParameters.stopSequence: got "###"; expected a list of strings, none of them empty',
     ),
     (
         "a number in a list of texts",
         {("hyper_parameters", "stop_sequence"): ["###", 7]},
-        "hyper_parameters.stop_sequence[1]: 7 given; allowed: a list of texts, none of them empty",
-        "hyperParameters.stopSequence[1]: 7 given; allowed: a list of texts, none of them empty",
+        "hyper_parameters.stop_sequence[1]: got 7; expected a list of strings, none of them empty",
+        "hyperParameters.stopSequence[1]: got 7; expected a list of strings, none of them empty",
     ),
     (
         "an empty text in a list of texts",
         {("hyper_parameters", "stop_sequence"): ["###", ""]},
-        'hyper_parameters.stop_sequence[1]: "" given; allowed: a list of texts, none of them empty',
-        'hyperParameters.stopSequence[1]: "" given; allowed: a list of texts, none of them empty',
+        'hyper_parameters.stop_sequence[1]: got ""; expected a list of strings, none of them empty',
+        'hyperParameters.stopSequence[1]: got ""; expected a list of strings, none of them empty',
     ),
     (
         "a text for a truth value",
         {("deployed",): "maybe"},
-        'deployed: "maybe" given; allowed: true or false',
-        'deployed: "maybe" given; allowed: true or false',
+        'deployed: got "maybe"; expected true or false',
+        'deployed: got "maybe"; expected true or false',
     ),
     (
         "a model id that is a path",
         {("model_id",): "../cm-1"},
-        "model_id: \"../cm-1\" given; allowed: a model id such as cm-… (letters, digits, '-', '_', '.', '~')",
-        "modelId: \"../cm-1\" given; allowed: a model id such as cm-… (letters, digits, '-', '_', '.', '~')",
+        "model_id: got \"../cm-1\"; expected a model id such as cm-… (letters, digits, '-', '_', '.', '~')",
+        "modelId: got \"../cm-1\"; expected a model id such as cm-… (letters, digits, '-', '_', '.', '~')",
     ),
     (
         "no duration",
         {("custom_timeouts", "create"): "soon"},
-        'custom_timeouts.create: "soon" given; allowed: a duration such as 45m or 1h30m',
-        'timeouts.create: "soon" given; allowed: a duration such as 45m or 1h30m',
+        'custom_timeouts.create: got "soon"; expected a duration such as 45m or 1h30m',
+        'timeouts.create: got "soon"; expected a duration such as 45m or 1h30m',
     ),
     (
         "no such operation",
         {("custom_timeouts", "creat"): "1h"},
-        "custom_timeouts.creat: unknown key; nearest known key: create",
-        "timeouts.creat: unknown key; nearest known key: create",
+        "custom_timeouts.creat: unknown key; did you mean create?",
+        "timeouts.creat: unknown key; did you mean create?",
     ),
     (
         "replicas the wrong way round",
         {("scaling_parameters", "min_replicas"): 4, ("scaling_parameters", "max_replicas"): 3},
-        "scaling_parameters.min_replicas: 4 given; allowed: not more than max_replicas (3)",
-        "scalingParameters.minReplicas: 4 given; allowed: not more than maxReplicas (3)",
+        "scaling_parameters.min_replicas: got 4 with max_replicas: 3; expected at most max_replicas",
+        "scalingParameters.minReplicas: got 4 with maxReplicas: 3; expected at most maxReplicas",
     ),
     (
         "a quantization without an optimization",
         {("optimization_info", "quantization_type"): "int8_float16"},
         (
-            'optimization_info.quantization_type: "int8_float16" given without an optimization_type; a quantization'
-            " needs one: ctranslate2 or vllm"
+            'optimization_info.quantization_type: got "int8_float16" without optimization_type; expected one with it:'
+            " ctranslate2 or vllm"
         ),
         (
-            'optimizationInfo.quantizationType: "int8_float16" given without an optimizationType; a quantization needs'
-            " one: ctranslate2 or vllm"
+            'optimizationInfo.quantizationType: got "int8_float16" without optimizationType; expected one with it:'
+            " ctranslate2 or vllm"
         ),
     ),
     (
         "adopting what is to be undeployed",
         {("adopt",): True, ("deployed",): False},
-        "adopt: true given with deployed: false; only a deployment that is running can be taken over",
-        "adopt: true given with deployed: false; only a deployment that is running can be taken over",
+        "adopt: got true with deployed: false; expected deployed: true, as only a running deployment can be adopted",
+        "adopt: got true with deployed: false; expected deployed: true, as only a running deployment can be adopted",
     ),
 ]
 
@@ -492,13 +495,13 @@ def test_the_other_spelling_is_no_key_but_is_known_for_what_it_is(
 ) -> None:
     declared: Any = in_a_file(BASE) if kind is FileSpec else BASE
     faults = [str(fault) for fault in check(kind, {**declared, given_key: "x"}, spelling)[1]]
-    assert f"{given_key}: unknown key; nearest known key: {near}" in faults
+    assert f"{given_key}: unknown key; did you mean {near}?" in faults
 
 
 def test_the_other_spelling_is_nearer_than_any_likeness() -> None:
     # By the letters alone topK is as near to top_p.
     declared = edited(BASE, {("hyper_parameters", "topK"): 3})
-    assert program_faults(declared) == ["hyper_parameters.topK: unknown key; nearest known key: top_k"]
+    assert program_faults(declared) == ["hyper_parameters.topK: unknown key; did you mean top_k?"]
 
 
 def test_all_the_faults_are_told_at_once() -> None:
@@ -533,7 +536,7 @@ def test_a_fault_leaves_nothing_to_go_on_with() -> None:
 
 @pytest.mark.parametrize("nothing", [None, "chat", 3, True, ["cm-1"]], ids=str)
 def test_what_is_no_map_is_one_fault(nothing: object) -> None:
-    assert program_faults(nothing) == [f"{json.dumps(nothing)} given; allowed: a map of the model's settings"]
+    assert program_faults(nothing) == [f"got {json.dumps(nothing)}; expected a map of the model's settings"]
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:
@@ -543,8 +546,76 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     assert len(fault) < 250
 
 
-def test_a_fault_without_a_path_is_its_text() -> None:
-    assert (str(DeclarationFault("", "text")), str(DeclarationFault("a.b", "text"))) == ("text", "a.b: text")
+def test_a_fault_without_a_path_is_its_words() -> None:
+    fault = DeclarationFault((), FaultKind.MISSING, expected="a map")
+    assert (str(fault), words(fault)) == ("missing; expected a map", "missing; expected a map")
+    assert str(replace(fault, path=("a", "b", 1))) == "a.b[1]: missing; expected a map"
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["program", "file"])
+@pytest.mark.parametrize("edits", [pytest.param(row[1], id=row[0]) for row in FAULTS])
+def test_a_fault_s_path_leads_to_what_the_user_wrote(edits: Edit, in_file: bool) -> None:
+    declared = edited(BASE, edits)
+    raw = in_a_file(declared) if in_file else declared
+    kind, spelling = (FileSpec, file_spelling) if in_file else (ProgramSpec, python_spelling)
+    [fault] = check(kind, raw, spelling)[1]
+    place: Any = raw
+    for part in fault.path[:-1]:
+        place = place[part]
+    missing = fault.kind is FaultKind.MISSING
+    assert (fault.path[-1] in place) != missing if isinstance(place, dict) else place[fault.path[-1]] == fault.got
+
+
+SECRET = "hush-3c1 "
+
+
+@pytest.mark.parametrize(
+    "edits, kind",
+    [
+        ({("deployment_name",): SECRET}, FaultKind.INVALID),
+        ({("hyper_parameters",): {SECRET: SECRET}}, FaultKind.UNKNOWN_KEY),
+        ({("hyper_parameters", "stop_sequence"): SECRET}, FaultKind.INVALID),
+        ({("hyper_parameters", "stop_sequence"): [[SECRET]]}, FaultKind.INVALID),
+        ({("scaling_parameters",): [SECRET]}, FaultKind.INVALID),
+        ({("optimization_info", "quantization_type"): "int8_float16"}, FaultKind.CONFLICT),
+        ({("hyper_parameters", "temperature"): 7}, FaultKind.INVALID),
+        ({("adopt",): True, ("deployed",): False}, FaultKind.CONFLICT),
+    ],
+)
+def test_without_its_value_a_fault_shows_no_more_of_it_than_a_number(edits: Edit, kind: FaultKind) -> None:
+    faults = check(ProgramSpec, edited(BASE, edits), python_spelling)[1]
+    fault = next(fault for fault in faults if fault.kind is kind)
+    discreet = fault.without_value()
+    assert (discreet.path, discreet.kind, discreet.expected) == (fault.path, fault.kind, fault.expected)
+    assert discreet.without_value() == discreet
+    if isinstance(fault.got, (bool, int, float)):
+        assert discreet == fault
+    elif kind is not FaultKind.UNKNOWN_KEY:
+        assert "got a value that is not shown (it may be secret)" in str(discreet)
+        assert SECRET.strip() not in str(discreet) + repr(discreet) + repr(fault)
+
+
+def test_every_field_is_described_with_other_fields_spelled_as_the_user_does() -> None:
+    models = (ProgramSpec, FileSpec, HyperParameters, ScalingParameters, OptimizationInfo, Timeouts)
+    for spelling in (python_spelling, file_spelling):
+        for model in models:
+            for name, description in descriptions(model, spelling).items():
+                assert len(description) > 10, name
+                assert description.endswith("."), name
+                assert "{" not in description, name
+    by_each = [descriptions(ScalingParameters, spelling)["min_replicas"] for spelling in (str, file_spelling)]
+    assert by_each == [
+        "The fewest replicas, not more than `max_replicas`.",
+        "The fewest replicas, not more than `maxReplicas`.",
+    ]
+
+
+def test_of_timeouts_in_a_state_what_can_not_be_read_counts_as_not_set() -> None:
+    state = {"create": "45m", "update": "a fortnight", "delete": None, "read": "1m"}
+    assert Timeouts.recorded(state) == Timeouts(create="45m")
+    unreadable_states: list[object] = [None, {}, "45m", ["45m"], 45]
+    for unreadable in unreadable_states:
+        assert Timeouts.recorded(unreadable) == Timeouts()
 
 
 # Between the fields
@@ -618,7 +689,7 @@ def test_faults_are_found_beside_what_is_not_known_yet() -> None:
     declared = edited(
         BASE, {("model_id",): UNKNOWN, ("hyper_parameters", "top_p"): UNKNOWN, ("hyper_parameters", "top_k"): 0}
     )
-    assert program_faults(declared) == ["hyper_parameters.top_k: 0 given; allowed: a whole number from 1 to 100"]
+    assert program_faults(declared) == ["hyper_parameters.top_k: got 0; expected a whole number from 1 to 100"]
 
 
 # Anything at all
@@ -647,7 +718,7 @@ def test_any_json_is_taken_or_told_and_never_an_exception(anything: Any, as_file
     else:
         inputs, faults = check(ProgramSpec, anything, python_spelling)
     assert bool(inputs) != bool(faults)
-    assert all(fault.text for fault in faults)
+    assert all(words(fault) for fault in faults)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), named))

@@ -70,7 +70,7 @@ def test_a_fraction_is_no_whole_number(process: HostProcess) -> None:
     faulty = {**DECLARED, "hyper_parameters": {**HYPER, "max_tokens": 128.5}}
     answer = process.ask("Check", harness.check(PROVIDER, **faulty))
     assert [failure.reason for failure in answer.response.failures] == [
-        "hyper_parameters.max_tokens: 128.5 given; allowed: a whole number from 0 to 512"
+        "hyper_parameters.max_tokens: got 128.5; expected a whole number from 0 to 512"
     ]
 
 

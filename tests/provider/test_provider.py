@@ -700,6 +700,16 @@ def test_delete_undeploys_and_waits(stage: Stage, props: dict[str, Any]) -> None
     assert stage.clock.now >= 1060
 
 
+@pytest.mark.parametrize("timeouts", [{"delete": "90m", "read": "1m"}, {"delete": "a fortnight"}, "90m"], ids=str)
+def test_what_a_newer_version_recorded_of_timeouts_does_not_keep_a_model_from_being_deleted(
+    stage: Stage, timeouts: object
+) -> None:
+    stage.answers(job("IN_PROGRESS"))
+    stage.platform.looks = takes(600)
+    PROVIDER.delete(MODEL, {**RUNNING, "custom_timeouts": timeouts})
+    assert stage.platform.commands == [f"undeploy {MODEL}"]
+
+
 def test_delete_of_what_is_off_sends_nothing(stage: Stage) -> None:
     PROVIDER.delete(MODEL, OFF)
     assert stage.sent == []

@@ -534,7 +534,7 @@ def test_the_stream_of_a_preview_says_what_its_digest_says() -> None:
 
 
 def test_a_preview_that_failed_says_so_first_and_why() -> None:
-    error = {"severity": "error", "message": "error: 2 faults in the file:\n  a: b\n"}
+    error = {"severity": "error", "message": "error: 2 errors in the file:\n  a: b\n"}
     noise = {
         "severity": "error",
         "message": "error: an unhandled error occurred: program exited with non-zero exit code: 1\n",
@@ -542,7 +542,7 @@ def test_a_preview_that_failed_says_so_first_and_why() -> None:
     text = Preview.of(Digest.model_validate({"diagnostics": [error, noise]})).markdown(LIMIT)
     assert (
         text
-        == "**The preview failed; nothing can be done as it stands.**\n\n```text\n2 faults in the file:\n  a: b\n```\n"
+        == "**The preview failed; nothing can be done as it stands.**\n\n```text\n2 errors in the file:\n  a: b\n```\n"
     )
     alone = Preview.of(Digest.model_validate({"diagnostics": [noise]}))
     assert "program exited" in alone.markdown(LIMIT)

@@ -92,7 +92,7 @@ def test_without_an_export_there_is_a_form_to_fill_in() -> None:
         "hyperParameters": dict.fromkeys(HYPER),
         "adopt": True,
     }
-    assert [fault.path for fault in faults] == ["deploymentName", "deviceType", "hyperParameters"]
+    assert [fault.path for fault in faults] == [("deploymentName",), ("deviceType",), ("hyperParameters",)]
 
 
 def test_a_parameter_that_is_missing_has_its_place_and_a_wrong_one_stays() -> None:
@@ -101,7 +101,7 @@ def test_a_parameter_that_is_missing_has_its_place_and_a_wrong_one_stays() -> No
     assert entry["hyperParameters"] == {"temperature": 7, "topP": 1, "topK": 1, "maxTokens": None}
     assert {str(fault).partition(";")[0] for fault in faults} == {
         "hyperParameters.maxTokens: missing",
-        "hyperParameters.temperature: 7 given",
+        "hyperParameters.temperature: got 7",
     }
 
 
@@ -204,7 +204,7 @@ def test_a_file_without_a_fault_has_none_afterwards(text: str) -> None:
         (f"config:\n  {MODELS_KEY}:\n    new: {json.dumps(SHORT)}\n", "there is an entry new already"),
         (
             f"config:\n  {MODELS_KEY}:\n    a: {json.dumps({**SHORT, 'modelId': 'cm-9'})}\n",
-            "cm-9 is the model of 'a' too",
+            "cm-9 is also the model of 'a'",
         ),
     ],
 )
@@ -249,7 +249,7 @@ def test_what_is_to_be_filled_in_by_hand_is_told(
     assert main(["-", "--model-id", "cm-9", "--name", "chat", "--into", str(stack)]) == 1
     printed = capsys.readouterr()
     assert "      deviceType: null\n" in printed.out
-    assert "to be filled in by hand: deviceType: missing; needed: one of g4dn.xlarge, " in printed.err
+    assert "to be filled in by hand: deviceType: missing; expected one of g4dn.xlarge, " in printed.err
     assert stack.read_text() == before
 
 

@@ -57,17 +57,20 @@ def test_five_faults_are_five_lines_with_their_places(tmp_path: Path, capsys: py
     file.write_text(FIVE_FAULTS)
     assert main([str(file)]) == 1
     printed = capsys.readouterr()
-    assert [line.removesuffix(" Use https.") for line in printed.out.splitlines()] == [
+    assert printed.out.splitlines() == [
         f"{file}:{line}"
         for line in (
-            "3:3: koreai:host: 'http://h' would send the key unencrypted; plain http is for this machine only.",
-            "9:7: chat: hyperParameters.topK: missing; needed: a whole number from 1 to 100",
-            "9:25: chat: hyperParameters.temperature: 7 given; allowed: a number from 0 to 2",
-            "12:7: summary: modelId: cm-1 is the model of 'chat' too; a model has one deployment, so one entry",
-            "14:7: summary: devicetype: unknown key; nearest known key: deviceType",
+            (
+                "3:3: koreai:host: got 'http://h', which would send the key unencrypted;"
+                " expected https, or http to this machine"
+            ),
+            "9:7: chat: hyperParameters.topK: missing; expected a whole number from 1 to 100",
+            "9:25: chat: hyperParameters.temperature: got 7; expected a number from 0 to 2",
+            "12:7: summary: modelId: cm-1 is also the model of 'chat'; a model has one deployment, so one entry",
+            "14:7: summary: devicetype: unknown key; did you mean deviceType?",
         )
     ]
-    assert printed.err == "5 faults in 1 file\n"
+    assert printed.err == "5 errors in 1 file\n"
 
 
 def test_the_stacks_of_this_repository_have_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +125,7 @@ def test_a_model_of_two_stacks_is_told_at_the_later_one_with_the_place_of_the_fi
     stacks.add("c.yaml", HERE, third={})
     files = {name: (stacks.folder / name).read_text() for name in ("a.yaml", "b.yaml", "c.yaml")}
     column = {name: text.splitlines()[2].index('"modelId": "cm-1"') + 1 for name, text in files.items()}
-    too = f"cm-1 is the model of 'chat' at a.yaml:3:{column['a.yaml']} too, on the same platform"
+    too = f"cm-1 is also the model of 'chat' at a.yaml:3:{column['a.yaml']}, on the same platform"
     assert stacks.told("a.yaml", "b.yaml", "c.yaml") == [
         f"b.yaml:3:{column['b.yaml']}: same: modelId: {too}; a model has one deployment, so one stack",
         f"c.yaml:3:{column['c.yaml']}: third: modelId: {too}; a model has one deployment, so one stack",
@@ -172,7 +175,7 @@ def test_stacks_that_name_no_platform_have_the_one_of_the_environment(stacks: St
     stacks.add("a.yaml", "", chat={})
     stacks.add("b.yaml", empty, chat={})
     [fault] = stacks.told("a.yaml", "b.yaml")
-    assert "too, on the platform of KOREAI_HOST, as neither file has koreai:host; " in fault
+    assert ", on the platform of KOREAI_HOST, as neither file has koreai:host; " in fault
 
 
 def test_an_undeployed_entry_contends_too(stacks: Stacks) -> None:
@@ -193,7 +196,7 @@ def test_faults_of_one_file_do_not_hide_those_between_two(stacks: Stacks) -> Non
     stacks.add("b.yaml", HERE, odd=3, none={"modelId": None}, id={"modelId": 3}, chat={}, again={})
     told = [line.partition("chat: ")[2] for line in stacks.told("a.yaml", "b.yaml") if "platform" in line]
     assert len(told) == 1, "once for a model of a file"
-    assert told[0].startswith("modelId: cm-1 is the model of 'chat' at a.yaml:3:")
+    assert told[0].startswith("modelId: cm-1 is also the model of 'chat' at a.yaml:3:")
 
 
 def test_without_a_file_it_says_how_it_is_used() -> None:
@@ -218,12 +221,12 @@ def test_an_encrypted_key_or_none_is_no_fault(key: str) -> None:
 @pytest.mark.parametrize(
     "settings, start",
     [
-        ("  koreai:hots: x\n", "koreai:hots: unknown setting; nearest: koreai:host"),
-        ("  koreai:zzzzzz: x\n", "koreai:zzzzzz: unknown setting; known: koreai:host, "),
-        ("  koreai:requestsPerMinute: 0\n", "koreai:requestsPerMinute: '0' given; allowed: a number from 1"),
-        ('  koreai:requestsPerMinute: "many"\n', "koreai:requestsPerMinute: 'many' given"),
-        ("  koreai:requestsPerMinute: true\n", "koreai:requestsPerMinute: 'true' given"),
-        ("  koreai:config:pollMinSeconds: -1\n", "koreai:pollMinSeconds: '-1' given"),
+        ("  koreai:hots: x\n", "koreai:hots: unknown setting; did you mean koreai:host?"),
+        ("  koreai:zzzzzz: x\n", "koreai:zzzzzz: unknown setting; known settings: koreai:host, "),
+        ("  koreai:requestsPerMinute: 0\n", "koreai:requestsPerMinute: got '0'; expected a number from 1"),
+        ('  koreai:requestsPerMinute: "many"\n', "koreai:requestsPerMinute: got 'many'"),
+        ("  koreai:requestsPerMinute: true\n", "koreai:requestsPerMinute: got 'true'"),
+        ("  koreai:config:pollMinSeconds: -1\n", "koreai:pollMinSeconds: got '-1'"),
         ("  koreai:host: [https://h]\n", "koreai:host: "),
         ("  koreai:host: https://name:kg-secret@h\n", "koreai:host: a user name or a password in the URL"),
     ],
@@ -237,9 +240,11 @@ def test_a_setting_that_is_there_is_checked(settings: str, start: str) -> None:
 
 def test_a_shortest_pause_above_the_longest_is_told_where_one_of_them_is() -> None:
     text = stack(settings="  koreai:pollMaxSeconds: 3\n  koreai:pollMinSeconds: 4\n")
-    assert told(text) == ["koreai:pollMinSeconds: (4) is above koreai:pollMaxSeconds (3)."]
+    assert told(text) == ["koreai:pollMinSeconds: got 4; expected at most 3, the longest pause"]
     assert places(text) == [(3, 3)]
-    assert places(stack(settings="  koreai:pollMaxSeconds: 0.5\n")) == [(1, 1)], "the other is the default"
+    alone = stack(settings="  koreai:pollMaxSeconds: 0.5\n")
+    assert told(alone) == ["koreai:pollMaxSeconds: got 0.5; expected at least 1, the shortest pause"]
+    assert places(alone) == [(2, 3)], "the other is the default"
 
 
 @pytest.mark.parametrize(
@@ -278,11 +283,11 @@ def test_what_is_no_utf_8_is_one_fault_with_its_place() -> None:
 
 def test_a_key_that_is_given_twice_is_told_with_both_places() -> None:
     text = FIVE_FAULTS.replace("    summary:", "    chat:")
-    assert Finding(Place(11, 5), "chat: given twice, first in line 5; the engine refuses that") in findings(
+    assert Finding(Place(11, 5), "chat: duplicate key, first in line 5; the engine refuses that") in findings(
         text.encode()
     )
     assert told("config: {}\nconfig:\n  koreai-models:models: {}\n") == [
-        "config: given twice, first in line 1; the engine refuses that"
+        "config: duplicate key, first in line 1; the engine refuses that"
     ]
 
 
@@ -308,7 +313,7 @@ def test_a_fault_of_what_is_merged_in_is_told_where_it_is_written() -> None:
         "config:\n  koreai-models:models:\n    chat: {<<: *common, deploymentName: mine}\n"
     )
     [finding] = findings(text.encode())
-    assert finding.text.startswith('chat: deviceType: "g5" given')
+    assert finding.text.startswith('chat: deviceType: got "g5"')
     assert finding.place == Place(1, text.index('"deviceType"') + 1)
 
 

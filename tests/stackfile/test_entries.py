@@ -1,5 +1,6 @@
 """The map of models of a stack's file: its order, and all of its faults in one go."""
 
+import json
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def entry(model_id: str = "cm-1", **more: Any) -> dict[str, Any]:
 def told(models: object) -> list[str]:
     with pytest.raises(StackFileError) as caught:
         read(models)
-    return [f"{name}: {fault}" if name else str(fault) for name, fault in caught.value.faults]
+    return [str(fault) if name is None else f"{name}: {fault}" for name, fault in caught.value.faults]
 
 
 def test_an_entry_is_read_with_its_resource_options() -> None:
@@ -47,49 +48,49 @@ def test_no_model_is_a_stack_too() -> None:
 
 def test_a_file_without_the_key_is_told_with_an_example() -> None:
     [fault] = told(None)
-    assert "it is missing" in fault
+    assert fault.startswith("missing; expected a map from a name to a model: `{}` for no model, or")
     assert "modelId: cm-…" in fault
 
 
 @pytest.mark.parametrize("models", [[], "chat", 3, True], ids=str)
 def test_what_is_no_map_is_one_fault(models: object) -> None:
-    assert told(models) == ["it must be a map from a name to a model"]
+    assert told(models) == [f"got {json.dumps(models)}; expected a map from a name to a model"]
 
 
 @pytest.mark.parametrize("given_entry", [None, "cm-1", [], 3], ids=str)
 def test_an_entry_that_is_no_map_is_one_fault_of_its_own(given_entry: object) -> None:
     [fault] = told({"chat": given_entry})
     assert fault.startswith("chat: ")
-    assert "allowed: a map of the model's settings" in fault
+    assert "expected a map of the model's settings" in fault
 
 
-def test_the_message_counts_names_and_says_that_nothing_was_done() -> None:
+def test_the_message_counts_names_and_says_that_nothing_was_changed() -> None:
     with pytest.raises(StackFileError) as caught:
         read({"chat": entry(deviceType="g5"), "code": entry("cm-2", maxTokens=3)})
-    assert str(caught.value).splitlines()[0] == f"2 faults in `{MODELS_KEY}` of the stack's file; nothing was done:"
-    assert str(caught.value).splitlines()[1].startswith('  chat: deviceType: "g5" given; allowed: one of g4dn.xlarge, ')
+    assert str(caught.value).splitlines()[0] == f"2 errors in `{MODELS_KEY}`; nothing was changed:"
+    assert str(caught.value).splitlines()[1].startswith('  chat: deviceType: got "g5"; expected one of g4dn.xlarge, ')
     assert str(caught.value).splitlines()[2].startswith("  code: maxTokens: unknown key; ")
     assert isinstance(caught.value, KoreaiError)
 
 
 def test_one_fault_is_no_plural() -> None:
-    with pytest.raises(StackFileError, match=r"^1 fault in "):
+    with pytest.raises(StackFileError, match=r"^1 error in "):
         read(None)
 
 
 def test_two_entries_that_name_one_model_are_a_fault_of_the_later_one() -> None:
     assert told({"chat": entry("cm-1"), "code": entry("cm-2"), "again": entry("cm-1"), "third": entry("cm-1")}) == [
-        "again: modelId: cm-1 is the model of 'chat' too; a model has one deployment, so one entry",
-        "third: modelId: cm-1 is the model of 'chat' too; a model has one deployment, so one entry",
+        "again: modelId: cm-1 is also the model of 'chat'; a model has one deployment, so one entry",
+        "third: modelId: cm-1 is also the model of 'chat'; a model has one deployment, so one entry",
     ]
 
 
 def test_a_dependency_that_is_no_entry_is_told_with_the_nearest_one() -> None:
     assert told({"chat": entry(), "code": entry("cm-2", dependsOn=["chatt"])}) == [
-        'code: dependsOn: "chatt" is no entry of this file; nearest: chat'
+        'code: dependsOn[0]: there is no entry "chatt" in this file; did you mean chat?'
     ]
     assert told({"chat": entry(), "code": entry("cm-2", dependsOn=["zzz"])}) == [
-        'code: dependsOn: "zzz" is no entry of this file; entries: chat, code'
+        'code: dependsOn[0]: there is no entry "zzz" in this file; entries: chat, code'
     ]
 
 
@@ -126,7 +127,7 @@ def test_all_the_faults_of_all_the_entries_are_told_at_once() -> None:
         "b: adopt",
         "c: modelId: missing",
         "c: hyperParameters: missing",
-        "d: null given",
+        "d: got null",
     ):
         assert [fault for fault in faults if fault.startswith(start)], (start, faults)
     assert [fault for fault in faults if "a cycle" in fault]

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "provider": {"base", "api", "core", "stackfile", "host"},
     "resource": {"api", "core", "provider"},
     "report": {"base", "api", "core", "stackfile"},
-    "terraform": {"base", "api", "core", "host", "stackfile"},
+    "terraform": {"base", "api", "core", "host"},
     "pipeline": {"stackfile", "report"},
     "cli": {"stackfile", "report", "pipeline"},
     "__init__": {"resource"},

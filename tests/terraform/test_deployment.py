@@ -184,7 +184,7 @@ def test_a_fault_does_not_show_what_was_given() -> None:
     diagnostics = Diagnostics()
     ModelDeployment(Simulated()).validate(diagnostics, "", config(deployment_name="hush "))
     (fault,) = errors(diagnostics.diagnostics)
-    assert fault.startswith("deployment_name: not shown, as it may be secret; allowed: a text")
+    assert fault.startswith("deployment_name: got a value that is not shown (it may be secret); expected one line")
     assert "hush" not in fault
 
 
@@ -417,6 +417,13 @@ def test_a_deletion_beside_a_creation_of_the_same_model_waits_for_it() -> None:
     assert platform.platform.commands == [f"deploy {MODEL}"]
 
 
+def test_timeouts_in_a_state_that_can_t_be_read_do_not_keep_a_model_from_being_deleted() -> None:
+    platform = Simulated([job("SUCCESS")])
+    after, diagnostics = applied(platform, state(timeouts={"create": "45m", "delete": "a fortnight"}), None)
+    assert (after, texts(diagnostics.diagnostics)) == (None, [])
+    assert platform.platform.commands == [f"undeploy {MODEL}"]
+
+
 def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
     after, diagnostics = applied(Simulated([not_found()]), state(), None)
     assert after is None
@@ -426,7 +433,7 @@ def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
 def test_a_configuration_that_is_not_known_yet_is_told_only_where_it_is_needed() -> None:
     platform = ProviderProcess()
     platform.configure({"host": Unknown, "api_key": KEY})
-    with pytest.raises(ConfigError, match="the provider's host is not known before"):
+    with pytest.raises(ConfigError, match="host: not known before other resources are applied"):
         platform.service.client()
 
 

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped] # it has no types
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tf.types import Unknown  # type: ignore[import-untyped] # it has no types
-from tf.utils import read_dynamic_value, to_dynamic_value  # type: ignore[import-untyped]
+from tf.utils import Diagnostics, read_dynamic_value, to_dynamic_value  # type: ignore[import-untyped]
 
 import pulumi_koreai
 from pulumi_koreai.api.declared import UNKNOWN
+from pulumi_koreai.api.errors import ConfigError, Remedy, SettingFault
+from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core import state as state_of
 from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import check, python_spelling
 from pulumi_koreai.terraform import process
+from pulumi_koreai.terraform.provider import Provider
 from pulumi_koreai.terraform.schema import (
     ATTRIBUTES,
     RESULTS,
@@ -29,6 +33,7 @@ from pulumi_koreai.terraform.schema import (
     encoded,
     resource_schema,
 )
+from pulumi_koreai.terraform.terms import TERRAFORM
 from tests.core.fakes import PARAMETERS
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
@@ -61,6 +66,31 @@ def test_the_schema_on_the_wire_nests_the_parameters_and_describes_them() -> Non
     assert inner["stop_sequence"].optional
     assert inner["stop_sequence"].type == b'["list","string"]'
     assert not hyper.type
+
+
+def test_each_setting_of_the_block_is_described_with_its_limits_and_where_else_it_is_read() -> None:
+    described = {each.name: each.description for each in process.provider_schema().to_pb().block.attributes}
+    for name, about in Settings.about().items():
+        assert described[name].startswith(about.description)
+        assert about.environment in described[name]
+    assert "Allowed: a number from 1 to 1000000. Default: 60." in described["requests_per_minute"]
+
+
+@pytest.mark.parametrize(
+    "fault", [SettingFault("host", "not set", Remedy.SET_HOST), SettingFault("poll_min_seconds", "got 'soon'")]
+)
+def test_a_fault_of_the_configuration_is_reported_at_its_attribute(
+    fault: SettingFault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise ConfigError([fault])
+
+    provider = Provider()
+    monkeypatch.setattr(provider.process, "configure", refuse)
+    diagnostics = Diagnostics()
+    provider.configure_provider(diagnostics, {})
+    [told] = diagnostics.diagnostics
+    assert (told.summary, told.path) == (TERRAFORM.setting_fault(fault), [fault.setting])
 
 
 def test_the_key_alone_is_sensitive_and_nothing_is_required() -> None:

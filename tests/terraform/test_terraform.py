@@ -112,11 +112,11 @@ def test_all_faults_are_told_at_their_attributes_before_anything_is_planned(terr
     terraform.declare(chat=wrong, talk=model(2, timeouts={"create": "soon"}, deploymentName=" talk"))
     output = in_one_line(terraform.terraform("validate", code=1).output)
     for fault in (
-        "device_type: not shown, as it may be secret; allowed: one of g4dn.xlarge,",
-        "hyper_parameters.temperature: 7 given; allowed: a number from 0 to 2",
-        "hyper_parameters.max_tokens: 1.5 given; allowed: a whole number from 0 to 512",
-        "timeouts.create: not shown, as it may be secret; allowed: a duration such as 45m or 1h30m",
-        "deployment_name: not shown, as it may be secret; allowed: a text of one line",
+        "device_type: got a value that is not shown (it may be secret); expected one of g4dn.xlarge,",
+        "hyper_parameters.temperature: got 7; expected a number from 0 to 2",
+        "hyper_parameters.max_tokens: got 1.5; expected a whole number from 0 to 512",
+        "timeouts.create: got a value that is not shown (it may be secret); expected a duration such as 45m or 1h30m",
+        "deployment_name: got a value that is not shown (it may be secret); expected one line of text",
         'in resource.koreai_model_deployment.talk: 28: "timeouts": { 29: "create": "soon" 30: },',
     ):
         assert fault in output
@@ -127,7 +127,7 @@ def test_a_fault_does_not_show_a_sensitive_value(terraform: Terraform) -> None:
     terraform.env |= {"TF_VAR_name": "hush-3c1 "}
     terraform.declare(chat=model(deploymentName="${var.name}"))
     output = terraform.preview(fails=True)
-    assert "deployment_name: not shown, as it may be secret" in in_one_line(output)
+    assert "deployment_name: got a value that is not shown (it may be secret)" in in_one_line(output)
     assert "hush-3c1" not in output
 
 
@@ -143,10 +143,9 @@ def test_a_missing_or_wrong_configuration_is_told_in_terraform_s_words(terraform
     terraform.configure(host="http://ai-for-process.example.com")
     assert "configuration is valid" in terraform.terraform("validate").output, "the environment is not there yet"
     output = in_one_line(terraform.preview(fails=True))
-    assert (
-        "api_key is not set. Set it in the provider's block or, better, in the environment as KOREAI_API_KEY" in output
-    )
-    assert "host: 'http://ai-for-process.example.com' would send the key unencrypted" in output
+    assert "api_key: not set. Set it in the provider's block or, better, in KOREAI_API_KEY." in output
+    assert "host: got 'http://ai-for-process.example.com', which would send the key unencrypted" in output
+    assert "in provider.koreai" in output, "each at its attribute"
     assert "pulumi config" not in output
     assert "koreai:host" not in output
 
@@ -194,7 +193,7 @@ def test_an_interrupted_apply_keeps_every_job_and_the_next_one_sends_no_deploy(
     assert time.monotonic() - began < 10
     assert running.returncode == 1, output
     jobs = {job.model_id: job.id for job in terraform.emulator.jobs()}
-    assert f"interrupted: job {jobs['cm-0']} (deploy of cm-0) is still running" in in_one_line(output)
+    assert f"interrupted: deploy job {jobs['cm-0']} of cm-0 is still running" in in_one_line(output)
     assert "Traceback" not in output
     held = {instance["attributes"]["model_id"]: instance for _, instance in terraform.instances()}
     assert {model_id: instance["attributes"]["dock_status_id"] for model_id, instance in held.items()} == jobs
@@ -326,7 +325,7 @@ def test_another_name_for_a_model_leaves_it_deployed(terraform: Terraform) -> No
 def test_import_without_adopt_says_what_comes_and_a_wrong_id_is_refused(terraform: Terraform) -> None:
     terraform.declare(chat=model())
     refused = terraform.terraform("import", "koreai_model_deployment.chat", "cm 1", code=1).output
-    assert 'model_id: "cm 1" given; allowed: a model id such as cm-' in in_one_line(refused)
+    assert 'model_id: got "cm 1"; expected a model id such as cm-' in in_one_line(refused)
     terraform.terraform("import", "koreai_model_deployment.chat", "cm-1")
     plan = in_one_line(terraform.preview())
     assert "the outcome of the last deploy of cm-1 is unknown" in plan

@@ -96,64 +96,63 @@ class Declared(BaseModel):
 
 
 class HyperParameters(Declared):
-    """How the deployed model generates text.
+    """How the deployed model generates text."""
 
-    Attributes:
-        temperature: 0–2. The higher, the more varied the text.
-        max_tokens: 0–512. The most tokens of an answer.
-        top_p: 0–1. Each token is drawn from the likeliest ones that together have this probability.
-        top_k: 1–100. Each token is drawn from so many of the likeliest.
-        stop_sequence: texts that end the generation, none of them empty.
-    """
-
-    temperature: Annotated[Number, Field(ge=0, le=2)]
-    max_tokens: Annotated[Whole, Field(ge=0, le=512)]
-    top_p: Annotated[Number, Field(ge=0, le=1)]
-    top_k: Annotated[Whole, Field(ge=1, le=100)]
-    stop_sequence: list[Annotated[str, StringConstraints(min_length=1), WrapValidator(_pass_unknown)]] | None = None
+    temperature: Annotated[Number, Field(ge=0, le=2)] = Field(
+        description="The higher, the more varied the text.",
+    )
+    max_tokens: Annotated[Whole, Field(ge=0, le=512)] = Field(description="The most tokens of an answer.")
+    top_p: Annotated[Number, Field(ge=0, le=1)] = Field(
+        description="Each token is drawn from the likeliest ones that together have this probability.",
+    )
+    top_k: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        description="Each token is drawn from this many of the likeliest ones.",
+    )
+    stop_sequence: list[Annotated[str, StringConstraints(min_length=1), WrapValidator(_pass_unknown)]] | None = Field(
+        default=None, description="Strings that end the generation, none of them empty."
+    )
 
 
 class ScalingParameters(Declared):
-    """How the deployment grows and shrinks.
+    """How the deployment grows and shrinks."""
 
-    Attributes:
-        max_batch_size: 1–256. The most requests that a replica answers at once.
-        min_replicas: 1–10. The fewest replicas, not more than `max_replicas`.
-        max_replicas: 1–50. The most replicas.
-        scale_up_delay: 1–1000. The vendor's API page says milliseconds, the console's pages say seconds.
-        scale_down_delay: 50–2000, likewise.
-    """
-
-    max_batch_size: Annotated[Whole, Field(ge=1, le=256)] | None = None
-    min_replicas: Annotated[Whole, Field(ge=1, le=10)] | None = None
-    max_replicas: Annotated[Whole, Field(ge=1, le=50)] | None = None
-    scale_up_delay: Annotated[Whole, Field(ge=1, le=1000)] | None = None
-    scale_down_delay: Annotated[Whole, Field(ge=50, le=2000)] | None = None
+    max_batch_size: Annotated[Whole, Field(ge=1, le=256)] | None = Field(
+        default=None, description="The most requests that a replica answers at once."
+    )
+    min_replicas: Annotated[Whole, Field(ge=1, le=10)] | None = Field(
+        default=None, description="The fewest replicas, not more than `{max_replicas}`."
+    )
+    max_replicas: Annotated[Whole, Field(ge=1, le=50)] | None = Field(default=None, description="The most replicas.")
+    scale_up_delay: Annotated[Whole, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="The delay before scaling up. Milliseconds by the vendor's API page, seconds by the console.",
+    )
+    scale_down_delay: Annotated[Whole, Field(ge=50, le=2000)] | None = Field(
+        default=None, description="The delay before scaling down, in the unit of `{scale_up_delay}`."
+    )
 
 
 class OptimizationInfo(Declared):
-    """How the platform optimizes the model (platform-hosted models only).
+    """How the platform optimizes the model (platform-hosted models only)."""
 
-    Attributes:
-        optimization_type: the engine that serves the model.
-        quantization_type: `int8_float16` needs an `optimization_type`.
-    """
-
-    optimization_type: Literal["ctranslate2", "vllm"] | None = None
-    quantization_type: Literal["no_quantization", "int8_float16"] | None = None
+    optimization_type: Literal["ctranslate2", "vllm"] | None = Field(
+        default=None, description="The engine that serves the model."
+    )
+    quantization_type: Literal["no_quantization", "int8_float16"] | None = Field(
+        default=None, description="The precision of the weights; `int8_float16` needs an `{optimization_type}`."
+    )
 
 
 class DeployRequest(Declared):
     """The parameters of one deployment: all that a deploy sends.
 
-    Attributes:
-        deployment_name: the deployment's name (`name` on the wire).
-        model_type: `fineTune` for a model that was fine-tuned on the platform; goes into the query.
-        device_type: the hardware of each replica.
+    `deployment_name` is `name` on the wire, `model_type` goes into the query.
     """
 
-    deployment_name: Text
-    model_type: Literal["openSource", "fineTune"] = "openSource"
+    deployment_name: Text = Field(description="The deployment's name.")
+    model_type: Literal["openSource", "fineTune"] = Field(
+        default="openSource", description="`fineTune` for a model that was fine-tuned on the platform."
+    )
     device_type: Literal[
         "g4dn.xlarge",
         "g5.xlarge",
@@ -163,10 +162,14 @@ class DeployRequest(Declared):
         "g5.12xlarge",
         "g5.48xlarge",
         "g4dn.metal",
-    ]
-    hyper_parameters: HyperParameters
-    scaling_parameters: ScalingParameters | None = None
-    optimization_info: OptimizationInfo | None = None
+    ] = Field(description="The hardware of each replica.")
+    hyper_parameters: HyperParameters = Field(description="How the deployed model generates text.")
+    scaling_parameters: ScalingParameters | None = Field(
+        default=None, description="How the deployment grows and shrinks."
+    )
+    optimization_info: OptimizationInfo | None = Field(
+        default=None, description="How the platform optimizes the model (platform-hosted models only)."
+    )
 
     def parameters(self) -> "DeployRequest":
         """The deploy parameters alone, out of a declaration that holds more."""

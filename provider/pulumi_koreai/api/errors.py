@@ -24,6 +24,7 @@ Each carries its facts as fields and survives pickling. Its text says what was t
 is its `advice`, for which each front end has its own words (`core/renderer.py`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar, Self
@@ -97,8 +98,38 @@ def _rebuild(cls: type[KoreaiError], args: tuple[object, ...], fields: dict[str,
     return error
 
 
+class Remedy(Enum):
+    """What the user does about a setting, where its problem does not say it already."""
+
+    SET_HOST = "host"
+    SET_KEY = "api_key"
+
+
+@dataclass(frozen=True)
+class SettingFault:
+    """One setting that can't be used.
+
+    Attributes:
+        setting: the field of `Settings`.
+        problem: what is wrong with it, without the setting's name; never a word of the key.
+        remedy: what the user does about it; None where the problem says it.
+    """
+
+    setting: str
+    problem: str
+    remedy: Remedy | None = None
+
+
 class ConfigError(KoreaiError):
-    """The configuration can't be used. Raised before anything is sent."""
+    """The configuration can't be used. Raised before anything is sent.
+
+    Attributes:
+        faults: every setting that is missing or wrong.
+    """
+
+    def __init__(self, faults: Iterable[SettingFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{fault.setting}: {fault.problem}" for fault in self.faults))
 
 
 class ApiError(KoreaiError):

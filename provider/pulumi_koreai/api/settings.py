@@ -1,85 +1,128 @@
-"""Where the platform is, with which key, and how fast it may be asked."""
+"""Where the platform is, with which key, and how fast it may be asked.
+
+The fields of `Settings` are the one list of settings: what each is for, its range and its environment variable stand
+beside it. What a user writes for a field (`koreai:host`, `host`) is the front end's.
+"""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .errors import ConfigError
+from .errors import ConfigError, Remedy, SettingFault
 
 HOST_ENV: Final = "KOREAI_HOST"
 API_KEY_ENV: Final = "KOREAI_API_KEY"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a client needs to know.
+class About:
+    """What there is to say of a setting.
 
     Attributes:
-        host: the platform's base URL, without a slash at its end.
-        api_key: the key of an API app; in no `repr`.
-        requests_per_minute: the account's limit for design-time calls, and each job's for status calls. Published:
-            60.
-        poll_min_seconds: the shortest pause between two looks at one job.
-        poll_max_seconds: the longest.
+        description: what it is for.
+        environment: the variable that is read where the configuration has nothing; "" when there is none.
+        limits: the least and the greatest number that it takes; None when it takes no number.
     """
 
-    host: str
-    api_key: str = field(repr=False)
-    requests_per_minute: int = 60
-    poll_min_seconds: float = 1.0
-    poll_max_seconds: float = 60.0
+    description: str
+    environment: str = ""
+    limits: tuple[float, float] | None = None
+
+    @classmethod
+    def metadata(cls, description: str, **facts: Any) -> dict[str, "About"]:
+        """As a dataclass's field carries it."""
+        return {"about": cls(description, **facts)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a client needs to know. `host` has no slash at its end; `api_key` is in no `repr`."""
+
+    host: str = field(
+        metadata=About.metadata("The platform's URL; plain http only for this machine.", environment=HOST_ENV)
+    )
+    api_key: str = field(repr=False, metadata=About.metadata("The key of an API app.", environment=API_KEY_ENV))
+    requests_per_minute: int = field(
+        default=60,
+        metadata=About.metadata(
+            "The account's limit of requests per minute; 30 times as many per hour.", limits=(1, 1_000_000)
+        ),
+    )
+    poll_min_seconds: float = field(
+        default=1.0,
+        metadata=About.metadata("The shortest pause between two polls of a job, in seconds.", limits=(0.01, 3600)),
+    )
+    poll_max_seconds: float = field(
+        default=60.0,
+        metadata=About.metadata("The longest pause between two polls of a job, in seconds.", limits=(0.01, 3600)),
+    )
+
+    @classmethod
+    def about(cls) -> dict[str, About]:
+        """What there is to say of each setting, by the field's name."""
+        return {setting.name: setting.metadata["about"] for setting in fields(cls)}
 
     @classmethod
     def read(
         cls, config: Callable[[str], str | None], environment: Callable[[str], str | None] = lambda _: None
     ) -> "Settings":
-        """Read the stack's configuration (`koreai:host`, `koreai:apiKey`, …), then the environment.
+        """Read the configuration, then the environment.
+
+        Args:
+            config: the text of a setting, by the field's name; None where it is not set.
+            environment: the text of a variable.
 
         Raises:
-            ConfigError: listing all that is missing or wrong.
+            ConfigError: with every setting that is missing or wrong.
         """
-        faults: list[str] = []
-        host = (config("koreai:host") or environment(HOST_ENV) or "").strip()
-        api_key = (config("koreai:apiKey") or environment(API_KEY_ENV) or "").strip()
-        if not host:
-            faults.append(
-                f"koreai:host is not set. Set the platform's URL with `pulumi config set koreai:host https://…`"
-                f" or in the environment as {HOST_ENV}."
-            )
-        elif fault := _host_fault(host):
-            faults.append(f"koreai:host: {fault}")
-        if not api_key:
-            faults.append(
-                "koreai:apiKey is not set. Set it with `pulumi config set --secret koreai:apiKey`"
-                f" or in the environment as {API_KEY_ENV}."
-            )
-        elif not re.fullmatch(r"[\x21-\x7e]+", api_key):
-            faults.append("koreai:apiKey holds a character that can't be sent in a header (it is not shown here).")
+        about = cls.about()
+        faults: list[SettingFault] = []
 
-        def number(key: str, default: float, low: float, high: float) -> float:
-            given = config(key)
-            if given is None or not given.strip():
-                return default
+        def text(name: str) -> str:
+            variable = about[name].environment
+            return (config(name) or (environment(variable) if variable else None) or "").strip()
+
+        def number(name: str) -> float | None:
+            raw, limits = config(name), about[name].limits
+            if limits is None or raw is None or not raw.strip():
+                return None
             try:
-                value = float(given)
+                value = float(raw)
             except ValueError:
                 value = float("nan")
-            if not low <= value <= high:
-                faults.append(f"{key}: {given!r} given; allowed: a number from {low:g} to {high:g}")
-                return default
-            return value
+            low, high = limits
+            if low <= value <= high:
+                return value
+            faults.append(SettingFault(name, f"got {raw!r}; expected a number from {low:.12g} to {high:.12g}"))
+            return None
 
-        per_minute = number("koreai:requestsPerMinute", cls.requests_per_minute, 1, 1_000_000)
-        poll_min = number("koreai:pollMinSeconds", cls.poll_min_seconds, 0.01, 3600)
-        poll_max = number("koreai:pollMaxSeconds", max(cls.poll_max_seconds, poll_min), 0.01, 3600)
-        if poll_min > poll_max:
-            faults.append(f"koreai:pollMinSeconds ({poll_min:g}) is above koreai:pollMaxSeconds ({poll_max:g}).")
+        host, api_key = text("host"), text("api_key")
+        if not host:
+            faults.append(SettingFault("host", "not set", Remedy.SET_HOST))
+        elif problem := _host_problem(host):
+            faults.append(SettingFault("host", problem))
+        if not api_key:
+            faults.append(SettingFault("api_key", "not set", Remedy.SET_KEY))
+        elif not re.fullmatch(r"[\x21-\x7e]+", api_key):
+            faults.append(SettingFault("api_key", "holds a character that no header can carry (it is not shown here)"))
+        per_minute = number("requests_per_minute")
+        poll_min, poll_max = number("poll_min_seconds"), number("poll_max_seconds")
+        shortest = cls.poll_min_seconds if poll_min is None else poll_min
+        longest = max(cls.poll_max_seconds, shortest) if poll_max is None else poll_max
+        if shortest > longest:
+            faults.append(
+                SettingFault("poll_max_seconds", f"got {longest:g}; expected at least {shortest:g}, the shortest pause")
+                if poll_min is None
+                else SettingFault(
+                    "poll_min_seconds", f"got {shortest:g}; expected at most {longest:g}, the longest pause"
+                )
+            )
         if faults:
-            raise ConfigError("\n".join(faults))
-        return cls(host.rstrip("/"), api_key, int(per_minute), poll_min, poll_max)
+            raise ConfigError(faults)
+        return cls(host.rstrip("/"), api_key, int(per_minute or cls.requests_per_minute), shortest, longest)
 
 
 def is_loopback(host: str) -> bool:
@@ -91,18 +134,18 @@ def is_loopback(host: str) -> bool:
         return name == "localhost"
 
 
-def _host_fault(host: str) -> str:
+def _host_problem(host: str) -> str:
     if "@" in host:
-        return "a user name or a password in the URL is not supported (it is not shown here)."
+        return "a user name or a password in the URL is not supported (it is not shown here)"
     try:
         url = urlsplit(host)
         _ = url.port
     except ValueError as error:
-        return f"{host!r} is not a URL ({error})."
+        return f"got {host!r}; expected a URL ({error})"
     if url.scheme not in ("http", "https") or not url.hostname or re.search(r"[\s\x00-\x1f\x7f]", host):
-        return f"{host!r} given; allowed: a URL such as https://ai-for-process.example.com"
+        return f"got {host!r}; expected a URL such as https://ai-for-process.example.com"
     if url.path.strip("/") or "?" in host or "#" in host:
-        return f"{host!r} given; allowed: a URL without a path or a query"
+        return f"got {host!r}; expected a URL without a path or a query"
     if url.scheme == "http" and not is_loopback(host):
-        return f"{host!r} would send the key unencrypted; plain http is for this machine only. Use https."
+        return f"got {host!r}, which would send the key unencrypted; expected https, or http to this machine"
     return ""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..api.errors import Advice, AdviceKind, KoreaiError
+from ..api.errors import Advice, AdviceKind, ConfigError, KoreaiError, SettingFault
 from ..base.durations import spoken
 from ..base.progress import Note, NoteKind
 from .impact import CutOff, Impact, Unfinished, Why
@@ -74,8 +74,15 @@ class Renderer:
         names = {"apply": self.apply, "timeouts": self.timeouts, **self.settings}
         return ADVICE[advice.kind].format_map({**names, "subject": advice.subject})
 
+    def setting_fault(self, fault: SettingFault) -> str:
+        """A setting that can't be used, by what the user writes for it, and what to do."""
+        remedy = f". {self.how_to_set[fault.remedy.value]}." if fault.remedy else ""
+        return f"{self.settings[fault.setting]}: {fault.problem}{remedy}"
+
     def error(self, error: KoreaiError) -> str:
         """What was tried, what came back, and what to do now, which has lines of its own."""
+        if isinstance(error, ConfigError):
+            return "\n".join(map(self.setting_fault, error.faults))
         return "\n".join([str(error), *map(self.advice, error.advice)])
 
     def note(self, note: Note) -> str:

@@ -1,32 +1,30 @@
-"""What a user declares of a model, and how its faults are told.
+"""What a user declares of a model: its fields, and the rules between them.
 
-Two spellings of one thing: snake_case in a Python program, camelCase in a stack's file. Checking gives every fault of
-a model at once, each with its path as the user wrote it, what was given and what is allowed.
+Two spellings of one thing: snake_case in a Python program, camelCase in a stack's file. Checking finds every fault of
+a model at once.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ..api.declared import Declared, DeployRequest, ModelId
 from ..base.durations import seconds
+from .faults import ABSENT, DeclarationFault, FaultKind, Path
 from .rules import Goal, Strategy
 
-Path = tuple[str | int, ...]
 Spelling = Callable[[str], str]
 
-_GIVEN_MAX_CHARS: Final = 60
-_NEAREST: Final = "unknown key; nearest known key: "
+TIMEOUTS: Final = "How long each operation may take as a whole, as `45m` or `1h30m`."
+"""The description of a declaration's timeouts, whatever they are called in it."""
 
 
 def python_spelling(name: str) -> str:
@@ -56,17 +54,23 @@ Duration = Annotated[
 
 
 class Timeouts(Declared):
-    """How long an operation may take as a whole, as `45m` or `1h30m`. The engine's `customTimeouts`.
+    """How long each operation may take as a whole. The engine's `customTimeouts`."""
 
-    Attributes:
-        create: the first deploy, or undeploy.
-        update: a change; with `undeploy-first` the undeploy and the deploy together.
-        delete: the undeploy of an entry that is gone.
-    """
+    create: Duration | None = Field(default=None, description="The first deploy, or undeploy.")
+    update: Duration | None = Field(
+        default=None, description="A change; with `undeploy-first` the undeploy and the deploy together."
+    )
+    delete: Duration | None = Field(default=None, description="The undeploy of an entry that is gone.")
 
-    create: Duration | None = None
-    update: Duration | None = None
-    delete: Duration | None = None
+    @classmethod
+    def recorded(cls, state: object) -> "Timeouts":
+        """The timeouts in a state, which another version may have written: what can't be read counts as not set."""
+        values = state if isinstance(state, Mapping) else {}
+        readable: dict[str, str | None] = {}
+        for name in cls.model_fields:
+            with suppress(ValidationError):
+                readable[name] = getattr(cls.model_validate({name: values.get(name)}), name)
+        return cls.model_validate(readable)
 
     def of(self, operation: Literal["create", "update", "delete"]) -> float | None:
         """The timeout of an operation in seconds, None when none is declared."""
@@ -75,19 +79,20 @@ class Timeouts(Declared):
 
 
 class ModelSpec(DeployRequest):
-    """A model's declaration, as far as a program and a stack's file have it in common.
+    """A model's declaration, as far as a program and a stack's file have it in common."""
 
-    Attributes:
-        model_id: the model, `cm-…`. Another id is another model: a replacement.
-        deployed: whether it is to be deployed.
-        adopt: take over a deployment that is already running, as declared, without a request.
-        update_strategy: `undeploy-first` or `redeploy` (deploy over the running one).
-    """
-
-    model_id: ModelId
-    deployed: bool = True
-    adopt: bool = False
-    update_strategy: Strategy = "undeploy-first"
+    model_id: ModelId = Field(
+        description="The model, `cm-…`. Another id is another model: the deployment is replaced.",
+    )
+    deployed: bool = Field(default=True, description="Whether the model is to be deployed.")
+    adopt: bool = Field(
+        default=False,
+        description="Adopt a deployment that is already running, as declared here, without sending a request.",
+    )
+    update_strategy: Strategy = Field(
+        default="undeploy-first",
+        description="How to change a running deployment: `undeploy-first`, or `redeploy` to deploy over it.",
+    )
 
     def goal(self, *, adopt: bool) -> Goal:
         """What the lifecycle is to reach. `adopt`: whether the declaration's `adopt` counts in this call."""
@@ -101,162 +106,101 @@ class ProgramSpec(ModelSpec):
     `custom_timeouts` are among them, as the stock host does not pass the resource option on.
     """
 
-    custom_timeouts: Timeouts | None = None
+    custom_timeouts: Timeouts | None = Field(default=None, description=TIMEOUTS)
 
 
 class FileSpec(ModelSpec):
-    """An entry of a stack's file: the declaration, and the resource options that people need there.
+    """An entry of a stack's file: the declaration, and the resource options that people need there."""
 
-    Attributes:
-        depends_on: names of entries that come first.
-        protect: refuse to delete the resource.
-        timeouts: the engine's `customTimeouts`.
-    """
-
-    depends_on: list[str] | None = None
-    protect: bool = False
-    timeouts: Timeouts | None = None
-
-
-def written(path: Path) -> str:
-    """A path as faults have it: `hyperParameters.stopSequence[1]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{fit(part)}" for part in path).removeprefix(".")
-
-
-def fit(key: str) -> str:
-    """A user's own word as a message can have it: short, and escaped where a terminal would not show it as it is."""
-    text = key if key.isprintable() else json.dumps(key)[1:-1]
-    return text if len(text) <= _GIVEN_MAX_CHARS else text[: _GIVEN_MAX_CHARS - 1] + "…"
-
-
-@dataclass(frozen=True)
-class DeclarationFault:
-    """One thing that is wrong with a declaration.
-
-    Attributes:
-        path: where, as the user wrote it (`hyperParameters.maxTokens`).
-        text: what was given and what is allowed.
-        discreet: the same for who must not see what was given; "" where `text` does not show it.
-    """
-
-    path: str
-    text: str
-    discreet: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.text}" if self.path else self.text
-
-    def without_value(self) -> "DeclarationFault":
-        """The same without what was given, unless that is a number or the like."""
-        return DeclarationFault(self.path, self.discreet or self.text)
+    depends_on: list[str] | None = Field(default=None, description="The names of the entries that come first.")
+    protect: bool = Field(default=False, description="Refuse to delete the resource.")
+    timeouts: Timeouts | None = Field(default=None, description=f"{TIMEOUTS} The engine's `customTimeouts`.")
 
 
 Spec = TypeVar("Spec", bound=ModelSpec)
 
 
-def check(kind: type[Spec], given: object, spelling: Spelling) -> tuple[dict[str, object], list[DeclarationFault]]:
+def check(kind: type[Spec], raw: object, spelling: Spelling) -> tuple[dict[str, object], list[DeclarationFault]]:
     """Check a declaration that may hold `UNKNOWN` at any depth.
 
     Returns:
         The declaration in snake_case with its defaults written in and every value in its own type, and no fault; or
         an empty one and all the faults. `UNKNOWN` stays where it was: such a value is checked when it is known.
     """
-    if not isinstance(given, Mapping):
-        return {}, [DeclarationFault("", f"{_shown(given)} given; allowed: a map of the model's settings")]
+    if not isinstance(raw, Mapping):
+        return {}, [DeclarationFault((), FaultKind.INVALID, got=raw, expected="a map of the model's settings")]
     faults: list[DeclarationFault] = []
     inputs: dict[str, object] = {}
     by_alias = spelling is file_spelling
     try:
-        spec = kind.model_validate(dict(given), by_alias=by_alias, by_name=not by_alias)
+        spec = kind.model_validate(dict(raw), by_alias=by_alias, by_name=not by_alias)
         inputs = spec.plain()
-        faults = list(_cross_faults(inputs, python_spelling, spelling))
+        faults = list(_conflicts(inputs, python_spelling, spelling))
     except ValidationError as error:
         faults = _faults_of(kind, error, spelling)
-        faults += _cross_faults(given, spelling, spelling)
+        faults += _conflicts(raw, spelling, spelling)
     return ({}, faults) if faults else (inputs, [])
 
 
-def _cross_faults(given: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[DeclarationFault]:
+def _conflicts(declared: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[DeclarationFault]:
     """The rules between fields.
 
-    They speak even when another field is at fault, and then read what was given as it is.
+    They speak even when another field is at fault, and then read what was declared as it is.
 
     Args:
-        given: the declaration.
+        declared: the declaration.
         keys: how it spells its keys.
         spelling: how the user does.
     """
 
     def value(*path: str) -> object:
-        found: object = given
+        inner: object = declared
         for name in path:
-            found = found.get(keys(name)) if isinstance(found, Mapping) else None
-        return found
+            inner = inner.get(keys(name)) if isinstance(inner, Mapping) else None
+        return inner
 
-    def path(*names: str) -> str:
-        return ".".join(map(spelling, names))
+    def conflict(path: tuple[str, ...], other: str, expected: str) -> DeclarationFault:
+        beside = value(*path[:-1], other)
+        return DeclarationFault(
+            tuple(map(spelling, path)),
+            FaultKind.CONFLICT,
+            got=value(*path),
+            expected=expected,
+            other=spelling(other),
+            other_got=ABSENT if beside in (None, "") else beside,
+        )
 
-    low, high = value("scaling_parameters", "min_replicas"), value("scaling_parameters", "max_replicas")
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        yield DeclarationFault(
-            path("scaling_parameters", "min_replicas"),
-            f"{_shown(low)} given; allowed: not more than {spelling('max_replicas')} ({_shown(high)})",
-        )
-    quantization = value("optimization_info", "quantization_type")
-    optimization = value("optimization_info", "optimization_type")
-    if quantization == "int8_float16" and not optimization:
-        yield DeclarationFault(
-            path("optimization_info", "quantization_type"),
-            f"{_shown(quantization)} given without an {spelling('optimization_type')}; a quantization needs one:"
-            " ctranslate2 or vllm",
-        )
+    low, high = ("scaling_parameters", "min_replicas"), ("scaling_parameters", "max_replicas")
+    fewest, most = value(*low), value(*high)
+    if isinstance(fewest, (int, float)) and isinstance(most, (int, float)) and fewest > most:
+        yield conflict(low, "max_replicas", f"at most {spelling('max_replicas')}")
+    quantization = ("optimization_info", "quantization_type")
+    if value(*quantization) == "int8_float16" and not value("optimization_info", "optimization_type"):
+        yield conflict(quantization, "optimization_type", "one with it: ctranslate2 or vllm")
     if value("adopt") is True and value("deployed") is False:
-        yield DeclarationFault(
-            path("adopt"),
-            f"true given with {spelling('deployed')}: false; only a deployment that is running can be taken over",
-        )
-
-
-def counted(faults: int) -> str:
-    """`1 fault`, `3 faults`."""
-    return f"{faults} fault" + ("s" if faults != 1 else "")
+        expected = f"{spelling('deployed')}: true, as only a running deployment can be adopted"
+        yield conflict(("adopt",), "deployed", expected)
 
 
 def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling) -> list[DeclarationFault]:
-    all_details = error.errors(include_url=False)
-    faults = [_fault(kind, details, spelling) for details in all_details]
+    faults = [_fault(kind, details, spelling) for details in error.errors(include_url=False)]
     # A key that is misspelt is not missing besides.
-    meant = {
-        f"{fault.path.rpartition('.')[0]}.{fault.text.removeprefix(_NEAREST)}".removeprefix(".")
-        for fault in faults
-        if fault.text.startswith(_NEAREST)
-    }
-    return [
-        fault
-        for fault, details in zip(faults, all_details, strict=True)
-        if not (details["type"] == "missing" and fault.path in meant)
-    ]
+    meant = {(*fault.path[:-1], fault.nearest) for fault in faults if fault.kind is FaultKind.UNKNOWN_KEY}
+    return [fault for fault in faults if not (fault.kind is FaultKind.MISSING and fault.path in meant)]
 
 
 def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> DeclarationFault:
-    loc: Path = details["loc"]
-    owner, field = _field_at(kind, loc, spelling)
-    path = written(loc)
+    path: Path = details["loc"]
+    owner, field = _field_at(kind, path, spelling)
     if details["type"] == "extra_forbidden":
         names = [spelling(name) for name in owner.model_fields]
-        key = str(loc[-1])
+        key = str(path[-1])
         # The other spelling of a known key is the likeliest slip of all.
         near = [spelling(to_snake(key))] if spelling(to_snake(key)) in names else get_close_matches(key, names, 1)
-        return DeclarationFault(
-            path, f"{_NEAREST}{near[0]}" if near else f"unknown key; known keys: {', '.join(names)}"
-        )
-    allowed = allowed_in(field, spelling)
+        return DeclarationFault(path, FaultKind.UNKNOWN_KEY, nearest=near[0] if near else "", names=tuple(names))
     if details["type"] == "missing":
-        return DeclarationFault(path, f"missing; needed: {allowed}")
-    given: object = details["input"]
-    allowed = f"allowed: {allowed}"
-    discreet = "" if isinstance(given, (bool, int, float, NoneType)) else f"not shown, as it may be secret; {allowed}"
-    return DeclarationFault(path, f"{_shown(given)} given; {allowed}", discreet)
+        return DeclarationFault(path, FaultKind.MISSING, expected=expected_in(field, spelling))
+    return DeclarationFault(path, FaultKind.INVALID, got=details["input"], expected=expected_in(field, spelling))
 
 
 def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> tuple[type[BaseModel], FieldInfo | None]:
@@ -285,7 +229,19 @@ def type_of(field: FieldInfo) -> tuple[object, list[object]]:
     return kind, rules
 
 
-def allowed_in(field: FieldInfo | None, spelling: Spelling) -> str:
+def range_of(field: FieldInfo) -> tuple[int | float, int | float] | None:
+    """The least and the greatest number that a field takes; None where it takes no number."""
+    kind, rules = type_of(field)
+    if kind not in (int, float):
+        return None
+    low = next(rule.ge for rule in rules if isinstance(rule, Ge))
+    high = next(rule.le for rule in rules if isinstance(rule, Le))
+    assert isinstance(low, (int, float))
+    assert isinstance(high, (int, float))
+    return low, high
+
+
+def expected_in(field: FieldInfo | None, spelling: Spelling) -> str:
     """What a field takes, in words, out of its own type."""
     if field is None:
         return "nothing"
@@ -293,28 +249,21 @@ def allowed_in(field: FieldInfo | None, spelling: Spelling) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if get_origin(kind) is list:
-        return "a list of texts, none of them empty"
+        return "a list of strings, none of them empty"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "a map with the keys " + ", ".join(map(spelling, kind.model_fields))
-    if kind in (int, float):
-        low = next(rule.ge for rule in rules if isinstance(rule, Ge))
-        high = next(rule.le for rule in rules if isinstance(rule, Le))
-        return f"a {'whole ' if kind is int else ''}number from {low} to {high}"
+    if limits := range_of(field):
+        return f"a {'whole ' if kind is int else ''}number from {limits[0]} to {limits[1]}"
     if kind is bool:
         return "true or false"
     if any(isinstance(rule, AfterValidator) for rule in rules):
         return "a duration such as 45m or 1h30m"
     if field.alias == "modelId":
         return "a model id such as cm-… (letters, digits, '-', '_', '.', '~')"
-    return "a text of one line, not empty, without spaces at its ends"
+    return "one line of text, not empty, without spaces at its ends"
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # the engine knows no whole numbers: 600 comes back from it as 600.0
-    text = f"a value of type {type(value).__name__}"
-    for shown in (json.dumps, ascii):
-        with suppress(TypeError, ValueError, RecursionError):
-            text = shown(value)
-            break
-    return text if len(text) <= _GIVEN_MAX_CHARS else text[: _GIVEN_MAX_CHARS - 1] + "…"
+def descriptions(kind: type[BaseModel], spelling: Spelling) -> dict[str, str]:
+    """What each field is for, by its Python name. A description has other fields as `{name}`: they are spelled here."""
+    names = {name: spelling(name) for name in kind.model_fields}
+    return {name: (field.description or "").format_map(names) for name, field in kind.model_fields.items()}

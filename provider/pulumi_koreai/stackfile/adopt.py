@@ -2,7 +2,7 @@
 
 The parameters are taken out of the `deployconfig.json` of the model's export. The vendor says what that file keeps (the
 chosen optimization, hyperparameters, hardware and scaling), not how: so a field is known by its name alone, at any
-depth and in any capitals. What can't be read out of it is told, to be filled in by hand.
+depth and in any capitals. What can't be read out of it is reported, to be filled in by hand.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from pydantic import BaseModel, JsonValue
 
 from ..api.declared import DeployRequest
 from ..api.messages import clean
-from ..core.spec import DeclarationFault, FileSpec, Path, check, file_spelling, fit, type_of, written
+from ..core.faults import DeclarationFault, Path, fit, written
+from ..core.spec import FileSpec, check, file_spelling, type_of
 from .check import findings
 from .entries import MODELS_KEY
 from .yamlfile import NotYaml, YamlFile, plain
@@ -274,12 +275,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ValueError as error:
             parser.error(f"{args.export}: this is not JSON: {clean(str(error))}")
     entry, faults = entry_of(export, args.model_id, args.deployment_name, args.model_type)
-    told = [
+    reports = [
         *(f"left out, as it is no parameter of a deployment: {path}" for path in export.not_known),
         *(f"left out, as FILE has several values for it: {path}" for path in export.unclear),
         *(f"to be filled in by hand: {fault}" for fault in faults),
     ]
-    for line in told:
+    for line in reports:
         print(line, file=sys.stderr)
     if faults or not args.into:
         sys.stdout.write(as_yaml(args.name, entry, 2 * _INDENT))

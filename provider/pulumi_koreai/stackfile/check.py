@@ -1,19 +1,18 @@
-"""`koreai check FILE…`: all the faults of stack files, each with its place; no engine and no key.
+"""`koreai check FILE…`: all the errors in stack files, each with its place; no engine and no key.
 
 Each is a line `file:line:column: what`, as compilers write it. The place is that of the key at fault, or of the nearest
-one above a key that is missing. The exit status is 0 without a fault, 1 with one, 2 when a file can't be opened.
+one above a key that is missing. The exit status is 0 without an error, 1 with one, 2 when a file can't be opened.
 
-It says what the program would say (`stackfile.read`, `Settings.read`), and what only the file shows: a key that is
-given twice, a misspelt `koreai:` setting, an API key that is not encrypted.
+It says what the program would say (`entries.read`, `Settings.read`), and what only the file shows: a key that is
+there twice, a misspelt `koreai:` setting, an API key that is not encrypted.
 
-And what only several files show, if they are given together: a model that two stacks have on one platform, as their
-hosts say. It is a fault with `deployed: false` too: one stack would undeploy what the other deploys. An encrypted host
+And what only several files show, when they are checked together: a model that two stacks have on one platform, as their
+hosts say. It is an error with `deployed: false` too: one stack would undeploy what the other deploys. An encrypted host
 is compared with none, and neither is a host with the one of the environment, which only the stacks without one share.
 """
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,13 +25,14 @@ from ..api.declared import UNKNOWN
 from ..api.errors import ConfigError
 from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
-from ..core.spec import Path, counted, fit, written
+from ..core.faults import Path, counted, fit
 from .entries import MODELS_KEY, StackFileError, model_ids, read
 from .schema import SETTINGS
+from .terms import PULUMI
 from .yamlfile import NotYaml, Place, YamlFile
 
-_API_KEY: Final = "koreai:apiKey"
-_HOST: Final = "koreai:host"
+_API_KEY: Final = PULUMI.settings["api_key"]
+_HOST: Final = PULUMI.settings["host"]
 _CONFIG: Final = "config"
 _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
@@ -77,7 +77,7 @@ def _checked(content: bytes) -> _Checked:
     except NotYaml as error:
         return _Checked([Finding(error.place, clean(error.reason))])
     found = [
-        Finding(place, clean(f"{key}: given twice, first in line {first.line}; the engine refuses that"))
+        Finding(place, clean(f"{key}: duplicate key, first in line {first.line}; the engine refuses that"))
         for key, place, first in file.repeated
     ]
     whole = file.data if isinstance(file.data, Mapping) else {}
@@ -88,8 +88,8 @@ def _checked(content: bytes) -> _Checked:
     for key, text in _settings_faults(values):
         found.append(Finding(file.place((_CONFIG, written_as.get(key, key))), clean(f"{key}: {text}")))
     models_path: Path = (_CONFIG, written_as.get(MODELS_KEY, MODELS_KEY))
-    for path, text in _models_faults(values.get(MODELS_KEY), file.places, models_path):
-        found.append(Finding(file.place(path), clean(text)))
+    for path, text in _models_faults(values.get(MODELS_KEY)):
+        found.append(Finding(file.place((*models_path, *path)), clean(text)))
     models: dict[str, tuple[str, Place]] = {}
     for name, model_id in model_ids(values.get(MODELS_KEY)):
         models.setdefault(model_id, (name, file.place((*models_path, name, "modelId"))))
@@ -106,18 +106,22 @@ def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for key in config:
         if key.startswith("koreai:") and key not in SETTINGS:
             near = get_close_matches(key, list(SETTINGS), 1)
-            yield key, "unknown setting; " + (f"nearest: {near[0]}" if near else f"known: {', '.join(SETTINGS)}")
+            yield (
+                key,
+                "unknown setting; "
+                + (f"did you mean {near[0]}?" if near else f"known settings: {', '.join(SETTINGS)}"),
+            )
     if config.get(_API_KEY) not in (None, "", UNKNOWN):
         yield _API_KEY, _IN_PLAIN_TEXT
     # What is encrypted can't be read here, and what is not there may be in the environment.
-    given = {key: _as_text(config[key]) for key in SETTINGS if config.get(key, UNKNOWN) is not UNKNOWN}
-    stand_ins = {_HOST: given.get(_HOST) or "https://not-given.example.com", _API_KEY: "not-read"}
+    readable = {key: _as_text(config[key]) for key in SETTINGS if config.get(key, UNKNOWN) is not UNKNOWN}
+    stand_ins = {_HOST: readable.get(_HOST) or "https://not-set.example.com", _API_KEY: "not-read"}
+    values = readable | stand_ins
     try:
-        Settings.read({**given, **stand_ins}.get)
+        Settings.read(lambda setting: values.get(PULUMI.settings[setting]))
     except ConfigError as error:
-        for line in str(error).splitlines():
-            if known := re.match(r"koreai:\w+", line):
-                yield known[0], line.removeprefix(known[0]).lstrip(": ")
+        for fault in error.faults:
+            yield PULUMI.settings[fault.setting], fault.problem
 
 
 def _as_text(value: object) -> str:
@@ -127,26 +131,21 @@ def _as_text(value: object) -> str:
     return "" if value is None else json.dumps(value, default=str)
 
 
-def _models_faults(models: object, places: Mapping[Path, Place], above: Path) -> Iterator[tuple[Path, str]]:
+def _models_faults(models: object) -> Iterator[tuple[Path, str]]:
+    """The faults of the map of models, each with its path from the map down."""
     if models is UNKNOWN:
         return
     if models is None:
-        yield above, f"{MODELS_KEY} is missing; write `{{}}` for no model"
+        yield (), f"{MODELS_KEY} is missing; write `{{}}` for no model"
         return
     try:
         read(models)
     except StackFileError as error:
-        # A fault's path is a text; so they are looked up by the texts of those in the file.
-        known = {
-            (path[len(above)], written(path[len(above) + 1 :])): path
-            for path in places
-            if path[: len(above)] == above and path != above
-        }
         for name, fault in error.faults:
-            path = fault.path
-            while path and (name, path) not in known:
-                path = path.rpartition(".")[0]
-            yield known.get((name, path), above), f"{name}: {fault}" if name else f"{MODELS_KEY}: {fault}"
+            if name is None:
+                yield fault.path, f"{MODELS_KEY}: {fault}"
+            else:
+                yield (name, *fault.path), f"{fit(name)}: {fault}"
 
 
 def _platform(host: object) -> str | None:
@@ -157,7 +156,7 @@ def _platform(host: object) -> str | None:
         url = urlsplit(text)
         return f"{url.hostname}:{url.port or _PORTS.get(url.scheme)}" if url.hostname else text
     except ValueError:
-        return text  # told already: a fault of the setting
+        return text  # reported already: a fault of the setting
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _contended(name: str, checked: _Checked, owners: dict[tuple[str, str], _Owne
         this = _Owner(file, f"'{fit(entry)}' at {name}:{place.line}:{place.column}")
         owner = owners.setdefault((checked.platform, model_id), this)
         if owner.file != file:
-            twin = f"modelId: {fit(model_id)} is the model of {owner.place} too, on {where}"
+            twin = f"modelId: {fit(model_id)} is also the model of {owner.place}, on {where}"
             yield Finding(place, clean(f"{entry}: {twin}; a model has one deployment, so one stack"))
 
 
@@ -190,8 +189,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check the files; gives the exit status."""
     parser = argparse.ArgumentParser(
         prog="koreai check",
-        description="Lists all the faults of stack files, as file:line:column: what. Needs no engine and no key.",
-        epilog="The exit status is 0 without a fault, 1 with one, 2 when a file can't be opened.",
+        description="Lists all the errors in stack files, as file:line:column: what. Needs no engine and no key.",
+        epilog="The exit status is 0 without an error, 1 with one, 2 when a file can't be opened.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -6,24 +6,27 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from ..api.errors import KoreaiError
-from ..core.spec import DeclarationFault, FileSpec, check, counted, file_spelling, fit
+from ..core.faults import DeclarationFault, FaultKind, listing
+from ..core.spec import FileSpec, check, file_spelling
 
 MODELS_KEY: Final = "koreai-models:models"
 
 _ENTRIES_SHOWN: Final = 10
+
+EntryFault = tuple[str | None, DeclarationFault]
+"""A fault with the name of its entry; None where it concerns the map as a whole."""
 
 
 class StackFileError(KoreaiError):
     """The stack's file can't be used as it is; all its faults are in the message.
 
     Attributes:
-        faults: each with the name of its entry ("" for the file as a whole).
+        faults: each with the name of its entry.
     """
 
-    def __init__(self, faults: list[tuple[str, DeclarationFault]]) -> None:
+    def __init__(self, faults: list[EntryFault]) -> None:
         self.faults = faults
-        lines = "".join(f"\n  {fit(name)}: {fault}" if name else f"\n  {fault}" for name, fault in faults)
-        super().__init__(f"{counted(len(faults))} in `{MODELS_KEY}` of the stack's file; nothing was done:{lines}")
+        super().__init__(listing(f"`{MODELS_KEY}`", faults))
 
 
 def read(models: object) -> dict[str, FileSpec]:
@@ -34,19 +37,19 @@ def read(models: object) -> dict[str, FileSpec]:
     """
     if models is None:
         example = f"\n    {MODELS_KEY}:\n      my-model:\n        modelId: cm-…"
-        raise StackFileError(
-            [("", DeclarationFault("", f"it is missing; write `{{}}` for no model, or for instance:{example}"))]
-        )
+        expected = f"a map from a name to a model: `{{}}` for no model, or for instance{example}"
+        raise StackFileError([(None, DeclarationFault((), FaultKind.MISSING, expected=expected))])
     if not isinstance(models, Mapping):
-        raise StackFileError([("", DeclarationFault("", "it must be a map from a name to a model"))])
-    faults: list[tuple[str, DeclarationFault]] = []
+        expected = "a map from a name to a model"
+        raise StackFileError([(None, DeclarationFault((), FaultKind.INVALID, got=models, expected=expected))])
+    faults: list[EntryFault] = []
     entries: dict[str, FileSpec] = {}
-    for name, given in models.items():
-        inputs, found = check(FileSpec, given, file_spelling)
-        faults += [(name, fault) for fault in found]
-        if not found:
+    for name, raw in models.items():
+        inputs, of_this = check(FileSpec, raw, file_spelling)
+        faults += [(name, fault) for fault in of_this]
+        if not of_this:
             entries[name] = FileSpec.model_validate(inputs)
-    faults += _doubles(models)
+    faults += _same_models(models)
     order = _order(models, faults)
     if faults:
         raise StackFileError(faults)
@@ -55,43 +58,47 @@ def read(models: object) -> dict[str, FileSpec]:
 
 def model_ids(models: object) -> Iterator[tuple[str, str]]:
     """The names of the entries that name a model, each with its model's id; the map may be a faulty one."""
-    for name, given in models.items() if isinstance(models, Mapping) else ():
-        model_id = given.get("modelId") if isinstance(given, Mapping) else None
+    for name, raw in models.items() if isinstance(models, Mapping) else ():
+        model_id = raw.get("modelId") if isinstance(raw, Mapping) else None
         if isinstance(model_id, str):
             yield name, model_id
 
 
-def _doubles(models: Mapping[str, object]) -> list[tuple[str, DeclarationFault]]:
-    faults: list[tuple[str, DeclarationFault]] = []
+def _same_models(models: Mapping[str, object]) -> list[EntryFault]:
+    faults: list[EntryFault] = []
     first: dict[str, str] = {}
     for name, model_id in model_ids(models):
         if model_id in first:
-            twin = f"{fit(model_id)} is the model of '{fit(first[model_id])}' too"
-            faults.append((name, DeclarationFault("modelId", f"{twin}; a model has one deployment, so one entry")))
+            twin = DeclarationFault(("modelId",), FaultKind.SAME_MODEL, got=model_id, other=first[model_id])
+            faults.append((name, twin))
         first.setdefault(model_id, name)
     return faults
 
 
-def _order(models: Mapping[str, object], faults: list[tuple[str, DeclarationFault]]) -> list[str]:
+def _order(models: Mapping[str, object], faults: list[EntryFault]) -> list[str]:
     graph: dict[str, list[str]] = {}
-    for name, given in models.items():
-        wanted = given.get("dependsOn") if isinstance(given, Mapping) else None
+    for name, raw in models.items():
+        wanted = raw.get("dependsOn") if isinstance(raw, Mapping) else None
         graph[name] = []
-        for other in wanted if isinstance(wanted, list) else []:
+        for index, other in enumerate(wanted if isinstance(wanted, list) else []):
             if not isinstance(other, str):
-                continue  # told already: a fault of the field
+                continue  # reported already: a fault of the field
             if other in models:
                 graph[name].append(other)
-            else:
-                near = get_close_matches(other, list(models), 1)
-                some = ", ".join(map(fit, list(models)[:_ENTRIES_SHOWN]))
-                known = f"nearest: {fit(near[0])}" if near else f"entries: {some}"
-                faults.append(
-                    (name, DeclarationFault("dependsOn", f'"{fit(other)}" is no entry of this file; {known}'))
-                )
+                continue
+            near = get_close_matches(other, list(models), 1)
+            fault = DeclarationFault(
+                ("dependsOn", index),
+                FaultKind.NO_SUCH_ENTRY,
+                got=other,
+                nearest=near[0] if near else "",
+                names=tuple(models)[:_ENTRIES_SHOWN],
+            )
+            faults.append((name, fault))
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        faults.append((cycle[-1], DeclarationFault("dependsOn", f"a cycle: {' → '.join(map(fit, reversed(cycle)))}")))
+        way = tuple(reversed(cycle))
+        faults.append((cycle[-1], DeclarationFault(("dependsOn",), FaultKind.CYCLE, names=way)))
         return []

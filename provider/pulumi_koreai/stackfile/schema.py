@@ -17,21 +17,20 @@ address. And like `koreai check` it refuses an unknown `koreai:` setting, which 
 see, and a key that is not encrypted, which the program can't tell.
 """
 
-import inspect
+import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args, get_origin
 
-from annotated_types import Ge, Le
 from pydantic import BaseModel, JsonValue, StringConstraints, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from ..api.declared import NUMBER_TEXT, WHOLE_TEXT
-from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
-from ..core.spec import FileSpec, allowed_in, file_spelling, type_of
+from ..api.settings import About, Settings
+from ..core.spec import FileSpec, descriptions, expected_in, file_spelling, range_of, type_of
 from .entries import MODELS_KEY
+from .terms import PULUMI
 
 Schema = dict[str, JsonValue]
 
@@ -72,62 +71,50 @@ def stack_file_schema() -> Schema:
     }
 
 
-def _number_setting(what: str, default: float, low: float, high: float) -> Schema:
+_HOST: Final = (
+    r"^\s*(([hH][tT][tT][pP][sS]://[^\s/?#@]+)"
+    r"|([hH][tT][tT][pP]://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?))/*\s*$"
+)
+_OWN_RULES: Final[Mapping[str, Schema]] = {
+    "host": {"type": "string", "pattern": _HOST, "examples": ["https://ai-for-process.example.com"]},
+    "api_key": {
+        "type": "object",
+        "required": ["secure"],
+        "properties": {"secure": {"type": "string"}},
+        "additionalProperties": False,
+    },
+}
+
+
+def _setting(name: str, about: About) -> Schema:
+    if about.limits is None:
+        return {"description": f"{about.description} {PULUMI.how_to_set[name]}.", **_OWN_RULES[name]}
+    low, high = about.limits
     # The engine writes a number of the configuration back as a text whenever it changes the file.
     return {
         "type": ["number", "string", "null"],
-        "description": f"{what} {low:,}–{high:,}.",
-        "default": default,
+        "description": f"{low:,}–{high:,}. {about.description}",
+        "default": getattr(Settings, name),
         "minimum": low,
         "maximum": high,
         "pattern": r"^\s*(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?)?\s*$",
     }
 
 
-_HOST: Final = (
-    r"^\s*(([hH][tT][tT][pP][sS]://[^\s/?#@]+)"
-    r"|([hH][tT][tT][pP]://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?))/*\s*$"
-)
-_DEFAULTS: Final = Settings("", "")
 SETTINGS: Final[Mapping[str, Schema]] = {
-    "koreai:host": {
-        "type": "string",
-        "description": f"The platform's URL; plain http only for this machine. Without it {HOST_ENV} is read.",
-        "pattern": _HOST,
-        "examples": ["https://ai-for-process.example.com"],
-    },
-    "koreai:apiKey": {
-        "type": "object",
-        "description": "The key of an API app, encrypted by `pulumi config set --secret koreai:apiKey`. Without it"
-        f" {API_KEY_ENV} is read.",
-        "required": ["secure"],
-        "properties": {"secure": {"type": "string"}},
-        "additionalProperties": False,
-    },
-    "koreai:requestsPerMinute": _number_setting(
-        "The account's limit of requests in a minute; 30 times as many in an hour.",
-        _DEFAULTS.requests_per_minute,
-        1,
-        1_000_000,
-    ),
-    "koreai:pollMinSeconds": _number_setting(
-        "The shortest pause between two looks at a job, in seconds.", _DEFAULTS.poll_min_seconds, 0.01, 3600
-    ),
-    "koreai:pollMaxSeconds": _number_setting(
-        "The longest pause between two looks at a job, in seconds.", _DEFAULTS.poll_max_seconds, 0.01, 3600
-    ),
+    PULUMI.settings[name]: _setting(name, about) for name, about in Settings.about().items()
 }
 """Each `koreai:` setting's schema."""
 
 
 def _map(kind: type[BaseModel]) -> Schema:
     fields = {file_spelling(name): field for name, field in kind.model_fields.items()}
-    told = descriptions(kind)
+    described = {file_spelling(name): text for name, text in descriptions(kind, file_spelling).items()}
     made: Schema = {
         "type": "object",
         "additionalProperties": False,
         "required": [name for name, field in fields.items() if field.is_required()],
-        "properties": {name: _field(field, told[name]) for name, field in fields.items()},
+        "properties": {name: _field(field, described[name]) for name, field in fields.items()},
     }
     rules = [rule for names, between in _RULES if set(names) <= set(fields) for rule in between]
     return {**made, "allOf": rules} if rules else made
@@ -135,9 +122,11 @@ def _map(kind: type[BaseModel]) -> Schema:
 
 def _field(field: FieldInfo, description: str) -> Schema:
     kind, rules = type_of(field)
-    made: Schema = {"description": description, **_value(kind, rules)}
+    limits = range_of(field)
+    range_first = f"{limits[0]}–{limits[1]}. {description}" if limits else description
+    made: Schema = {"description": range_first, **_value(kind, rules, limits)}
     if "pattern" in made:
-        made["patternErrorMessage"] = f"allowed: {allowed_in(field, file_spelling)}"
+        made["patternErrorMessage"] = f"expected {expected_in(field, file_spelling)}"
     if field.is_required():
         return made
     if field.default is not None:
@@ -154,8 +143,8 @@ def _field(field: FieldInfo, description: str) -> Schema:
     return {**made, **{bound: 0 for empty, bound in _CAN_BE_EMPTY.items() if empty not in types}}
 
 
-def _value(kind: object, rules: Sequence[object]) -> Schema:
-    """What a field's type takes when it is given, in words that each concern one type of JSON alone."""
+def _value(kind: object, rules: Sequence[object], limits: tuple[float, float] | None = None) -> Schema:
+    """What a field's type takes, in words that each concern one type of JSON alone."""
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) is list:
@@ -171,11 +160,11 @@ def _value(kind: object, rules: Sequence[object]) -> Schema:
             "maximum": 1,
             "pattern": _words(*_TRUE, *_FALSE),
         }
-    if kind in (int, float):
+    if limits:
         return {
             "type": ["integer" if kind is int else "number", "string"],
-            "minimum": next(rule.ge for rule in rules if isinstance(rule, Ge)),  # type: ignore[dict-item] # a number
-            "maximum": next(rule.le for rule in rules if isinstance(rule, Le)),  # type: ignore[dict-item] # a number
+            "minimum": limits[0],
+            "maximum": limits[1],
             "pattern": f"^{WHOLE_TEXT if kind is int else NUMBER_TEXT}$",
         }
     made: Schema = {"type": "string"}
@@ -231,31 +220,18 @@ _RULES: Final[Sequence[tuple[Sequence[str], Sequence[JsonValue]]]] = [
 """The rules between fields, as `spec.check` has them, by the fields that a map has to have."""
 
 
-def descriptions(kind: type[BaseModel]) -> dict[str, str]:
-    """What the models' docstrings say of each field, by its name in the file."""
-    told: dict[str, str] = {}
-    for name, field in kind.model_fields.items():
-        inner = type_of(field)[0]
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            told[name] = (inspect.getdoc(inner) or "").partition("\n")[0]
-    for owner in kind.__mro__:
-        _, _, attributes = (inspect.getdoc(owner) or "").partition("Attributes:\n")
-        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
-            if name in kind.model_fields:
-                told.setdefault(name, " ".join(text.split()))
-    names = {name: file_spelling(name) for name in told}
-    return {
-        names[name]: re.sub(
-            r"`(\w+)`", lambda quoted: f"`{names.get(quoted[1], quoted[1])}`", text[:1].upper() + text[1:]
-        )
-        for name, text in told.items()
-    }
-
-
 def text() -> str:
     """The schema as it is in `stacks/schema.json`."""
     return json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-if __name__ == "__main__":
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the schema; gives the exit status."""
+    description = "Prints the JSON Schema of stack files, for editors: koreai schema >stacks/schema.json"
+    argparse.ArgumentParser(prog="koreai schema", description=description, allow_abbrev=False).parse_args(argv)
     sys.stdout.write(text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

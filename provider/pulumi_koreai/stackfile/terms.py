@@ -15,7 +15,7 @@ PULUMI: Final = Renderer(
         "poll_max_seconds": "koreai:pollMaxSeconds",
     },
     how_to_set={
-        "host": f"Set the platform's URL with `pulumi config set koreai:host https://…` or in {HOST_ENV}",
+        "host": f"Set it with `pulumi config set koreai:host https://…` or in {HOST_ENV}",
         "api_key": f"Set it with `pulumi config set --secret koreai:apiKey` or in {API_KEY_ENV}",
     },
     timeouts="`timeouts` in the stack's file, `custom_timeouts` in a program",

@@ -1,6 +1,6 @@
 """A YAML file as the engine reads it, with the place of each key. Knows no engine.
 
-The engine reads with Go's `yaml.v3`: `yes` is a text, `1e3` a number, `010` an octal one, and a key that is given twice
+The engine reads with Go's `yaml.v3`: `yes` is a text, `1e3` a number, `010` an octal one, and a key that is there twice
 is an error. PyYAML by itself differs in all of these; what it is used for here is the syntax.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 
 from ..api.declared import UNKNOWN
-from ..core.spec import Path
+from ..core.faults import Path
 
 try:  # ten times as fast, where PyYAML was built with it
     from yaml import CSafeLoader as _Syntax
@@ -67,7 +67,7 @@ class YamlFile:
     Attributes:
         data: as the engine hands it on; what it decrypts (`{secure: …}`) is `UNKNOWN`.
         places: of each key and each item of a list, by its path from the top.
-        repeated: the keys that are given once more: where, and where first.
+        repeated: the keys that are there once more: where, and where first.
     """
 
     data: object

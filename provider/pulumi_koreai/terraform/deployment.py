@@ -102,7 +102,7 @@ class ModelDeployment:
         for fault in faults:
             # No deeper: Terraform finds the line of an attribute, but none inside it unless it is a literal. And no
             # value: a provider is not told which are sensitive, while Terraform itself shows the others.
-            diagnostics.add_error(str(fault.without_value()), path=[fault.path.partition(".")[0]])
+            diagnostics.add_error(str(fault.without_value()), path=list(fault.path[:1]))
 
     def plan(
         self,
@@ -192,7 +192,7 @@ class ModelDeployment:
     def import_(self, context: ImportContext, model_id: str) -> Values | None:
         """A model of which nothing is known but its id: `adopt` takes it over, else the next apply deploys it."""
         _, faults = check(TerraformSpec, {"model_id": model_id}, python_spelling)
-        if wrong := [fault for fault in faults if fault.path == "model_id"]:
+        if wrong := [fault for fault in faults if fault.path == ("model_id",)]:
             _report(context.diagnostics, str(wrong[0]))
             return None
         return {**_NOTHING, "model_id": model_id, "state": ModelState.FAILED.value, "last_status": UNKNOWN_STATUS}
@@ -275,7 +275,7 @@ def _goal(planned: Values) -> Goal | None:
 
 
 def _timeouts(values: Values) -> Timeouts:
-    return Timeouts.model_validate(declared(values).get("timeouts") or {})
+    return Timeouts.recorded(declared(values).get("timeouts"))
 
 
 def _handed_on(planned: Values) -> bytes:

@@ -10,28 +10,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from pydantic.alias_generators import to_camel
 from tf.schema import Attribute, Schema  # type: ignore[import-untyped] # it has no types, here and below
 from tf.types import String, Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
-from ..api.errors import ConfigError
-from ..api.settings import API_KEY_ENV, HOST_ENV, Settings
+from ..api.errors import ConfigError, SettingFault
+from ..api.settings import About, Settings
 from ..base.progress import Note, Progress, formatted
 from ..core.rules import Record
 from ..core.service import ClientFactory, Service
 from .schema import Number
 from .terms import TERRAFORM
-
-_DESCRIPTIONS: Final = {
-    "host": f"The platform's URL; plain http only for this machine. In the environment: {HOST_ENV}.",
-    "api_key": f"The key of an API app. In the environment: {API_KEY_ENV}.",
-    "requests_per_minute": f"The account's limit. Default: {Settings.requests_per_minute}.",
-    "poll_min_seconds": f"The shortest pause between two looks at a job. Default: {Settings.poll_min_seconds:g}.",
-    "poll_max_seconds": f"The longest. Default: {Settings.poll_max_seconds:g}.",
-}
 
 _diagnostics: ContextVar[Diagnostics] = ContextVar("diagnostics")
 
@@ -96,12 +87,10 @@ class ProviderProcess:
             self._settings()
 
     def _settings(self) -> Settings:
-        given = {f"koreai:{to_camel(name)}": value for name, value in self._config.items() if value is not None}
         if unknown := [name for name, value in self._config.items() if value is Unknown]:
-            raise ConfigError(
-                f"the provider's {' and '.join(unknown)} is not known before other resources are applied."
-            )
-        return Settings.read(lambda key: str(given[key]) if key in given else None, os.environ.get)
+            raise ConfigError(SettingFault(name, "not known before other resources are applied") for name in unknown)
+        texts = {name: str(value) for name, value in self._config.items() if value is not None}
+        return Settings.read(texts.get, os.environ.get)
 
     def plans(self, model_id: str) -> frozenset[Intent]:
         """What the plans made in this process mean for a model."""
@@ -148,15 +137,26 @@ class ProviderProcess:
 
 def provider_schema() -> Schema:
     """The schema of the provider's block: the settings."""
+    about = Settings.about()
     return Schema(
         attributes=[
             Attribute(
-                field.name,
-                String() if field.type is str else Number(),
-                description=_DESCRIPTIONS[field.name],
+                TERRAFORM.settings[field.name],
+                String() if about[field.name].limits is None else Number(),
+                description=_description(field.name, about[field.name]),
                 optional=True,
                 sensitive=not field.repr,
             )
             for field in fields(Settings)
         ]
     )
+
+
+def _description(name: str, about: About) -> str:
+    says = [about.description]
+    if about.environment:
+        says.append(f"In the environment: {about.environment}.")
+    if about.limits:
+        low, high = about.limits
+        says += [f"Allowed: a number from {low:.12g} to {high:.12g}.", f"Default: {getattr(Settings, name):g}."]
+    return " ".join(says)

@@ -39,12 +39,12 @@ class Provider:
         """The environment may hold the rest, and only where plans are made: see `configure_provider`."""
 
     def configure_provider(self, diagnostics: Diagnostics, config: Mapping[str, Any]) -> None:
-        """Take the configuration; what is missing or wrong is told before anything is planned."""
+        """Take the configuration; what is missing or wrong is reported before anything is planned."""
         try:
             self.process.configure(decoded(provider_schema().attributes, config))
         except ConfigError as error:
-            for fault in TERRAFORM.error(error).splitlines():
-                diagnostics.add_error(fault)
+            for fault in error.faults:
+                diagnostics.add_error(TERRAFORM.setting_fault(fault), path=[TERRAFORM.settings[fault.setting]])
 
     def get_data_sources(self) -> list[type]:
         return []

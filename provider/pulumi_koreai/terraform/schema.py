@@ -4,11 +4,10 @@ Terraform's values are dictionaries in which an attribute that is not set is Non
 is written once, in `api/declared.py` and `spec.py`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from tf.gen import tfplugin_pb2 as pb  # type: ignore[import-untyped] # it has no types, here and below
 from tf.schema import Attribute, Schema  # type: ignore[import-untyped]
@@ -16,8 +15,7 @@ from tf.types import Bool, List, String, TfType, Unknown  # type: ignore[import-
 from tf.types import Number as AnyNumber
 
 from ..api.declared import UNKNOWN
-from ..core.spec import ModelSpec, Timeouts, allowed_in, file_spelling, python_spelling, type_of
-from ..stackfile.schema import descriptions
+from ..core.spec import TIMEOUTS, ModelSpec, Timeouts, descriptions, expected_in, python_spelling, type_of
 
 Values = dict[str, Any]
 """An object as Terraform has it: an attribute that is not set is None, one that is not known yet is tf's `Unknown`."""
@@ -27,13 +25,9 @@ VERSION: Final = 2
 
 
 class TerraformSpec(ModelSpec):
-    """The arguments of a `koreai_model_deployment`.
+    """The arguments of a `koreai_model_deployment`."""
 
-    Attributes:
-        timeouts: each bounds a whole operation.
-    """
-
-    timeouts: Timeouts | None = None
+    timeouts: Timeouts | None = Field(default=None, description=TIMEOUTS)
 
 
 class Exact(float):
@@ -83,12 +77,8 @@ class NestedAttribute(Attribute):  # type: ignore[misc]
 
 def attributes_of(model: type[BaseModel]) -> list[Attribute]:
     """An attribute for each field of a declaration."""
-    described = descriptions(model)
-    names = {file_spelling(name): name for name in model.model_fields}
-    return [
-        _attribute(name, field, re.sub(r"`(\w+)`", lambda word: f"`{names.get(word[1], word[1])}`", described[key]))
-        for (key, name), field in zip(names.items(), model.model_fields.values(), strict=True)
-    ]
+    described = descriptions(model, python_spelling)
+    return [_attribute(name, field, described[name]) for name, field in model.model_fields.items()]
 
 
 def _attribute(name: str, field: FieldInfo, description: str) -> Attribute:
@@ -97,7 +87,7 @@ def _attribute(name: str, field: FieldInfo, description: str) -> Attribute:
     nested = isinstance(kind, type) and issubclass(kind, BaseModel)
     says = [description]
     if not nested:
-        says.append(f"Allowed: {allowed_in(field, python_spelling)}.")
+        says.append(f"Allowed: {expected_in(field, python_spelling)}.")
     if has_default:
         says.append(f"Default: {str(field.default).lower() if kind is bool else field.default}.")
     return (NestedAttribute if nested else Attribute)(
@@ -106,7 +96,7 @@ def _attribute(name: str, field: FieldInfo, description: str) -> Attribute:
         description=" ".join(says),
         required=field.is_required(),
         optional=not field.is_required(),
-        computed=has_default,  # Terraform lets a provider write in a value that is not given only where it is computed
+        computed=has_default,  # Terraform lets a provider write in a value that is not set only where it is computed
         default=field.default,
         requires_replace=name == "model_id",
     )

@@ -125,7 +125,7 @@ def test_two_stacks_that_deploy_one_model_at_once_take_turns(
     code, output = ended(second)
     assert code == 0, output
     if another.host == "own":  # the stock one shows no progress
-        assert "another job is under way on the model; trying again in" in output
+        assert "another job is running on the model; trying again in" in output
     assert answers(platform, "/deploy")[200] == 2
     assert temperature(platform) == 0.9, "the one that came last"
 

@@ -54,7 +54,7 @@ def test_an_interruption_ends_every_wait_and_loses_no_job(
     assert engine.returncode != 0
     assert workspace.emulator.requests()[-1].time - sent_at < 2, "no wait went on"
     jobs = {job.model_id: job.id for job in workspace.emulator.jobs()}
-    assert f"job {jobs['cm-0']} (deploy of cm-0) is still running on the platform" in " ".join(output.split())
+    assert f"deploy job {jobs['cm-0']} of cm-0 is still running on the platform" in " ".join(output.split())
     assert "Traceback" not in output
     state = workspace.state()
     assert not state.get("pending_operations")

@@ -94,7 +94,7 @@ def test_outputs_of_another_model_pass_the_preview_and_are_checked_when_known(wo
     workspace.program(PROGRAM.replace("MAX_TOKENS", "600"))
     assert "3 to create" in workspace.preview()
     output = workspace.up(fails=True)
-    assert "hyper_parameters.max_tokens: 600 given; allowed: a whole number from 0 to 512" in " ".join(output.split())
+    assert "hyper_parameters.max_tokens: got 600; expected a whole number from 0 to 512" in " ".join(output.split())
     assert workspace.sent() == ["deploy cm-1", "wait deploy cm-1"]
     workspace.program(PROGRAM.replace("MAX_TOKENS", "64"))
     workspace.up()

@@ -181,7 +181,7 @@ def test_a_refused_key_is_told_by_its_name_alone(workspace: Workspace) -> None:
     accept_only("another", workspace.emulator)
     workspace.declare(chat=model())
     output = workspace.up(fails=True)
-    assert "The key in koreai:apiKey is not accepted" in output
+    assert "does not accept the key in koreai:apiKey" in output
     assert KEY not in output
 
 
@@ -196,8 +196,8 @@ def test_a_new_key_reaches_what_does_not_run_the_program_once_the_program_was_ru
     workspace.up()
     accept_only("a-new-key", workspace.emulator)
     workspace.set_key("a-new-key")
-    assert "is not accepted" in workspace.pulumi("refresh", "--yes", "--skip-preview", fails=True).output
-    assert "is not accepted" in workspace.destroy(fails=True)
+    assert "does not accept the key" in workspace.pulumi("refresh", "--yes", "--skip-preview", fails=True).output
+    assert "does not accept the key" in workspace.destroy(fails=True)
     workspace.pulumi("refresh", "--yes", "--skip-preview", "--run-program")
     workspace.destroy()
     assert workspace.emulator.model("cm-1").deployment is None
@@ -274,4 +274,4 @@ def test_a_faulty_secret_argument_is_not_shown(workspace: Workspace) -> None:
     workspace.program(WITH_SECRETS.replace(SECRET_NAME, f"{SECRET_NAME} "))
     output = workspace.up(fails=True)
     assert SECRET_NAME not in output
-    assert "deployment_name: not shown, as it may be secret; allowed: a text of one line" in output
+    assert "deployment_name: got a value that is not shown (it may be secret); expected one line of text" in output
