@@ -932,7 +932,7 @@ def test_every_instance_in_a_process_has_the_same_service() -> None:
 def test_no_client_without_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(HOST_ENV, raising=False)
     monkeypatch.delenv(API_KEY_ENV, raising=False)
-    with pytest.raises(ConfigError, match="koreai:apiKey"):
+    with pytest.raises(ConfigError, match="api_key: not set"):
         HostProcess().service.client()
 
 

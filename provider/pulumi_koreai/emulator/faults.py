@@ -38,35 +38,49 @@ class _Effect(FromOutside):
 
 
 class Away(_Effect):
-    """The request is answered; then nobody listens for `seconds`: open connections end, new ones are refused."""
+    """The effect `away`."""
 
-    kind: Literal["away"] = "away"
+    kind: Literal["away"] = Field(
+        default="away",
+        description="The request is answered; then nobody listens for `seconds`: open connections end, new ones are"
+        " refused.",
+    )
     seconds: Seconds = 1.0
 
 
 class Reset(_Effect):
-    """The connection is reset in the place of an answer, before the platform takes the request, or after (`taken`)."""
+    """The effect `reset`."""
 
-    kind: Literal["reset"] = "reset"
+    kind: Literal["reset"] = Field(
+        default="reset",
+        description="The connection is reset in the place of an answer, before the platform takes the request, or"
+        " after (`taken`).",
+    )
     taken: bool = False
 
 
 class Cut(_Effect):
-    """The platform takes the request; its answer breaks off in the middle of the body."""
+    """The effect `cut`."""
 
-    kind: Literal["cut"] = "cut"
+    kind: Literal["cut"] = Field(
+        default="cut",
+        description="The platform takes the request; its answer breaks off in the middle of the body.",
+    )
 
 
 class Slow(_Effect):
-    """The true answer, but it begins after `wait_seconds` and its body trickles for `body_seconds`."""
+    """The effect `slow`."""
 
-    kind: Literal["slow"] = "slow"
+    kind: Literal["slow"] = Field(
+        default="slow",
+        description="The true answer, but it begins after `wait_seconds` and its body trickles for `body_seconds`.",
+    )
     wait_seconds: Seconds = 0.0
     body_seconds: Seconds = 0.0
 
 
 class Answer(_Effect):
-    """Another answer than the true one, in the place of the platform, or after it took the request (`taken`).
+    """The effect `answer`.
 
     Attributes:
         body: a text goes out as it is, as HTML if it looks like it; anything else but null as JSON.
@@ -75,7 +89,11 @@ class Answer(_Effect):
         retry_after_date: send it as an HTTP date, by the platform's clock.
     """
 
-    kind: Literal["answer"] = "answer"
+    kind: Literal["answer"] = Field(
+        default="answer",
+        description="Another answer than the true one, in the place of the platform, or after it took the request"
+        " (`taken`).",
+    )
     status: Annotated[int, Field(ge=200, le=599)]
     body: JsonValue = None
     headers: dict[str, str] = Field(default_factory=dict)
@@ -85,12 +103,16 @@ class Answer(_Effect):
 
 
 class OddJob(_Effect):
-    """The platform takes the request, and the job that it begins is odd (no effect on a `dock-status`).
+    """The effect `job`.
 
     Attributes: those of `platform.Oddity`.
     """
 
-    kind: Literal["job"] = "job"
+    kind: Literal["job"] = Field(
+        default="job",
+        description="The platform takes the request, and the job that it begins is odd (no effect on a `dock-"
+        " status`).",
+    )
     not_found_looks: Count = 0
     not_found_seconds: Seconds = 0.0
     seconds: Seconds | None = None
@@ -105,21 +127,29 @@ class OddJob(_Effect):
 
 
 class Someone(_Effect):
-    """Just before the request somebody else acts on the model in the console; then the platform answers as it is now.
+    """The effect `someone`.
 
     Attributes:
         does: `deployed` and `undeployed` are done at once; `deploys` and `undeploys` begin a job that takes `seconds`.
     """
 
-    kind: Literal["someone"] = "someone"
+    kind: Literal["someone"] = Field(
+        default="someone",
+        description="Just before the request somebody else acts on the model in the console; then the platform"
+        " answers as it is now.",
+    )
     does: Literal["deployed", "undeployed", "deploys", "undeploys"]
     seconds: Seconds = 5.0
 
 
 class Clock(_Effect):
-    """From this request on the platform's clock is `seconds` ahead: `Date`, and a `Retry-After` that is a date."""
+    """The effect `clock`."""
 
-    kind: Literal["clock"] = "clock"
+    kind: Literal["clock"] = Field(
+        default="clock",
+        description="From this request on the platform's clock is `seconds` ahead: `Date`, and a `Retry-After` that"
+        " is a date.",
+    )
     seconds: Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -408,9 +438,6 @@ class Faults:
 
 def described() -> str:
     """The effects with what they are, and the names: for `--help`."""
-    effects = (f"  {kind.model_fields['kind'].default:8} {_summary(kind)}" for kind in _EFFECTS)
+    kinds = [effect.model_fields["kind"] for effect in _EFFECTS]
+    effects = [f"  {kind.default:8} {kind.description}" for kind in kinds]
     return "\n".join([*effects, *wrap("Names: " + ", ".join(KINDS), 110, break_on_hyphens=False)])
-
-
-def _summary(kind: type[_Effect]) -> str:
-    return (kind.__doc__ or "").partition("\n")[0]
