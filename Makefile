@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of .venv; PYTEST_ARGS="-k wait -x" goes to pytest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck pytest test-terraform coverage oldest engine bench audit schema states lock
+.PHONY: help demo test-fast test test-all mutants lint format typecheck pytest test-terraform coverage oldest engine bench audit schema states lock
 .PHONY: clean setup
 
 BIN := .venv/bin
@@ -10,6 +10,7 @@ BIN := .venv/bin
 # Stealing keeps them all busy to the end, and all but one out of the matrix, which is one long batch.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST_ARGS ?=
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -17,7 +18,15 @@ help: ## what there is
 demo: setup ## a stack of models comes up, is changed and taken down, on the built-in emulator
 	@$(BIN)/python tools/demo.py
 
-test: lint typecheck pytest ## everything that has to pass: lint, format check, types, all the tests
+test-fast: lint typecheck ## what needs no engine: lint, types, the rules, the emulator, the hosts
+	@$(PYTEST) -m "not engine and not nightly" $(PYTEST_ARGS)
+
+test: lint typecheck pytest ## that, and each behaviour once with the real engine: what has to pass
+
+# Every round, cell and example, and the oldest SDK.
+test-all: lint typecheck engine ## everything in its full size: what a night runs
+	@KOREAI_TESTS=all $(PYTEST) $(PYTEST_ARGS)
+	@$(MAKE) --silent oldest
 
 lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
@@ -32,19 +41,19 @@ typecheck: setup ## mypy, strict
 	@$(BIN)/mypy
 
 # The engine is fetched first, where its progress can be seen: pytest would hide it.
-pytest: engine ## the tests alone
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+pytest: engine ## the tests of `make test` alone
+	@$(PYTEST) -m "not nightly" $(PYTEST_ARGS)
 
 test-terraform: ## the tests with the real terraform, or tofu, of the PATH
 	@command -v terraform >/dev/null || command -v tofu >/dev/null || { \
 	  echo "Neither terraform nor tofu is on the PATH: tests/terraform can't run. Install one of them:" >&2; \
 	  echo "https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install" >&2; exit 1; }
 	@$(MAKE) --silent engine
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/terraform $(PYTEST_ARGS)
+	@$(PYTEST) tests/terraform $(PYTEST_ARGS)
 
 # Apart from the tests, as it slows down each of the many processes that they start.
 coverage: engine ## the tests again, with the coverage of provider/
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	@$(PYTEST) -m "not nightly" --cov --cov-report=term $(PYTEST_ARGS)
 
 # Its own environment: everything as locked, but the oldest SDK that pyproject.toml allows.
 oldest: engine ## all the tests with the oldest SDK that is allowed
@@ -59,7 +68,7 @@ engine: setup ## the pulumi engine: from the PATH, the installer or built from G
 	@$(BIN)/python tools/engine.py >/dev/null
 
 bench: engine ## the measurements
-	@$(BIN)/python tools/bench.py
+	@PYTHONPATH=tools $(BIN)/python -m bench
 
 audit: ## look the locked packages up among the known vulnerabilities; needs the network
 	@sh tools/audit.sh

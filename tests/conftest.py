@@ -21,6 +21,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What a test that drives the real engine asks for, directly or by another fixture.
+_ENGINES = {"real_engine", "terraform_env"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _ENGINES & set(item.fixturenames):
+            item.add_marker(pytest.mark.engine)
+
+
 @pytest.fixture(autouse=True)
 def sdk_pickler() -> Iterator[None]:
     """The SDK wraps two of pickle's methods again for each provider it pickles and never unwraps them

@@ -54,6 +54,7 @@ def test_from_a_pull_request_to_the_merge(workspace: Workspace, runner: Runner, 
     assert runner.stacks == [], "nobody is asked to approve nothing"
 
 
+@pytest.mark.nightly
 def test_a_deletion_that_is_left_over_is_seen_by_a_night_and_done_by_the_next_up(
     workspace: Workspace, runner: Runner, forge: ForgeServer
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_deletion_that_is_left_over_is_seen_by_a_night_and_done_by_the_next_up
     assert workspace.sent() == ["undeploy cm-1", "wait undeploy cm-1"]
 
 
+@pytest.mark.nightly
 def test_a_protection_that_comes_or_goes_alone_is_a_change(workspace: Workspace, runner: Runner) -> None:
     workspace.declare(chat=model())
     workspace.up()
@@ -86,6 +88,7 @@ def test_a_protection_that_comes_or_goes_alone_is_a_change(workspace: Workspace,
         assert workspace.resource("chat").get("protect", False) is protect
 
 
+@pytest.mark.nightly
 def test_a_stack_of_an_organisation_has_its_files_by_the_last_part_of_its_name(
     workspace: Workspace, runner: Runner, forge: ForgeServer
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_faulty_file_is_told_in_the_comment(workspace: Workspace, runner: Runn
     assert "g5.tiny" not in comment["body"]
 
 
+@pytest.mark.nightly
 def test_what_the_engine_refuses_is_told_in_the_comment(
     workspace: Workspace, runner: Runner, forge: ForgeServer
 ) -> None:
@@ -173,6 +177,7 @@ def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runn
     assert workspace.sent() == []
 
 
+@pytest.mark.nightly
 def test_what_a_policy_says_of_many_models_it_says_once(
     workspace: Workspace, runner: Runner, forge: ForgeServer
 ) -> None:
@@ -208,6 +213,7 @@ def test_the_program_under_review_gets_neither_the_key_nor_the_token(
     assert KEY not in seen
 
 
+@pytest.mark.nightly
 def test_a_refused_token_is_an_error_that_says_what_is_missing(
     workspace: Workspace, runner: Runner, forge: ForgeServer
 ) -> None:
@@ -220,6 +226,7 @@ def test_a_refused_token_is_an_error_that_says_what_is_missing(
     assert "Traceback" not in ended.output
 
 
+@pytest.mark.nightly
 def test_a_night_finds_a_job_that_failed_meanwhile(workspace: Workspace, runner: Runner, forge: ForgeServer) -> None:
     workspace.declare(chat=model(timeouts={"create": "2s"}), summary=model(2))
     workspace.emulator.set_model("cm-1", job_seconds=3600)
@@ -284,6 +291,7 @@ def test_a_cancelled_run_keeps_its_job_and_a_night_in_the_midst_of_a_run_waits_f
     assert workspace.sent() == ["wait deploy cm-1"], "it is taken up again"
 
 
+@pytest.mark.nightly
 def test_a_signal_ends_the_previews_of_all_stacks(workspace: Workspace, runner: Runner) -> None:
     """As Ctrl-C does; what ends the first stack's engine is not for that engine alone."""
     workspace.declare(chat=model())
@@ -323,6 +331,7 @@ def test_the_example_for_gitlab(workspace: Workspace, runner: Runner, forge: For
     assert forge.open_issues == []
 
 
+@pytest.mark.nightly
 def test_a_step_by_hand_says_on_the_terminal_what_it_has_to_say(workspace: Workspace, runner: Runner) -> None:
     workspace.declare(chat=model())
     ended = runner.by_hand("preview test")

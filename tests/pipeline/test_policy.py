@@ -22,6 +22,7 @@ def preview(workspace: Workspace, config: dict[str, object], *, fails: bool = Fa
     return " ".join(workspace.preview(*options, fails=fails).split())
 
 
+@pytest.mark.nightly
 def test_without_a_configuration_nothing_is_forbidden(workspace: Workspace) -> None:
     workspace.declare(chat=model(deviceType="g5.48xlarge", deployed=False))
     assert "2 to create" in preview(workspace, {}), "the model, and the stack itself"
@@ -77,6 +78,7 @@ def test_a_removal_is_not_seen_by_a_policy_but_refused_by_the_engine(workspace: 
     assert "chat: this stack requires `protect: true`" in preview(workspace, config, fails=True)
 
 
+@pytest.mark.nightly
 def test_a_policy_stops_an_up_before_anything_is_sent(workspace: Workspace) -> None:
     file = workspace.folder / "policy.json"
     file.write_text(json.dumps({"allowed-hardware": {"deviceTypes": []}}))

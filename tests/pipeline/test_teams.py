@@ -69,6 +69,7 @@ def test_while_one_brings_the_stack_up_another_can_look_and_waits_and_then_goes_
     assert ben.state() == ann.state()
 
 
+@pytest.mark.nightly
 def test_of_those_who_begin_at_once_one_does_it_and_no_change_is_lost(ann: Workspace) -> None:
     # A dozen runs of the engine, on however few cores: half a minute.
     people = [ann, colleague(ann, "ben"), colleague(ann, "eve")]

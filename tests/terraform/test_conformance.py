@@ -55,9 +55,16 @@ def platform(wire: Wire) -> Iterator[Emulator]:
         yield emulator
 
 
-TOOLS = ["pulumi, stock host", "pulumi, own host", "terraform"]
+# That Pulumi sends the same by day is held by test_front_ends.py, which needs no engine.
+TOOLS = [
+    pytest.param("pulumi, stock host", marks=pytest.mark.nightly),
+    pytest.param("pulumi, own host", marks=pytest.mark.nightly),
+    "terraform",
+]
 REFRESHING = "terraform, its own refresh"
-refreshing_too = pytest.mark.parametrize("tool", [*TOOLS, REFRESHING], indirect=True)
+refreshing_too = pytest.mark.parametrize(
+    "tool", [*TOOLS, pytest.param(REFRESHING, marks=pytest.mark.nightly)], indirect=True
+)
 
 
 @pytest.fixture(params=TOOLS)
@@ -181,6 +188,7 @@ def test_create_deployed(deployed: Workspace) -> None:
     assert not has_work_left(deployed)
 
 
+@pytest.mark.nightly
 def test_create_with_adopt(tool: Workspace) -> None:
     tool.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
     tool.declare(chat=model(adopt=True))
@@ -199,6 +207,7 @@ def test_create_with_adopt_of_an_undeployed_model_is_refused(tool: Workspace) ->
     assert tool.sent() == []
 
 
+@pytest.mark.nightly
 def test_create_undeployed(tool: Workspace) -> None:
     tool.emulator.set_model("cm-1", state="Deployed", deployment={"name": "by-hand"})
     tool.declare(chat=model(deployed=False))
@@ -208,6 +217,7 @@ def test_create_undeployed(tool: Workspace) -> None:
     assert not is_deployed(tool)
 
 
+@pytest.mark.nightly
 def test_create_undeployed_what_is_not_deployed(tool: Workspace) -> None:
     tool.declare(chat=model(deployed=False))
     assert "was not deployed" in tool.up()
@@ -223,6 +233,7 @@ def test_update_of_parameters_undeploy_first(deployed: Workspace) -> None:
     assert not has_work_left(deployed)
 
 
+@pytest.mark.nightly
 def test_update_of_parameters_redeploy(deployed: Workspace) -> None:
     deployed.declare(chat=warmer(updateStrategy="redeploy"))
     deployed.up()
@@ -234,6 +245,7 @@ def test_update_to_undeployed(undeployed: Workspace) -> None:
     assert not is_deployed(undeployed)
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_update_to_undeployed_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     timed_out.declare(chat=model(deployed=False))
@@ -242,6 +254,7 @@ def test_update_to_undeployed_waits_out_the_deploy_under_way(timed_out: Workspac
     assert state(timed_out) == "undeployed"
 
 
+@pytest.mark.nightly
 def test_update_to_deployed(undeployed: Workspace) -> None:
     undeployed.declare(chat=model())
     undeployed.up()
@@ -249,6 +262,7 @@ def test_update_to_deployed(undeployed: Workspace) -> None:
     assert state(undeployed) == "deployed"
 
 
+@pytest.mark.nightly
 def test_update_of_settings_of_this_side(deployed: Workspace) -> None:
     deployed.declare(chat=model(updateStrategy="redeploy", timeouts={"update": "50m"}, adopt=True))
     deployed.up()
@@ -256,6 +270,7 @@ def test_update_of_settings_of_this_side(deployed: Workspace) -> None:
     assert not has_work_left(deployed)
 
 
+@pytest.mark.nightly
 def test_update_of_parameters_of_an_undeployed_model(undeployed: Workspace) -> None:
     undeployed.declare(chat=warmer(deployed=False))
     undeployed.up()
@@ -275,6 +290,7 @@ def test_update_after_a_timeout(timed_out: Workspace) -> None:
     assert not has_work_left(timed_out)
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> None:
     timed_out.declare(chat=warmer())
@@ -283,6 +299,7 @@ def test_update_after_a_timeout_with_other_parameters(timed_out: Workspace) -> N
     assert temperature(timed_out) == (0.9, 0.9)
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_update_after_a_timeout_of_an_update(deployed: Workspace) -> None:
     deployed.emulator.set_model("cm-1", job_seconds=600)
@@ -304,6 +321,7 @@ def test_update_after_a_failed_deploy(failed: Workspace) -> None:
     assert state(failed) == "deployed"
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_update_after_a_failed_undeploy(deployed: Workspace) -> None:
     deployed.emulator.set_model("cm-1", fail=Fail(undeploy="the gateway is stuck", once=True))
@@ -316,6 +334,7 @@ def test_update_after_a_failed_undeploy(deployed: Workspace) -> None:
     assert deployed.sent() == look(deployed, "undeploy") + UNDEPLOY + DEPLOY
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_update_after_an_end_that_is_not_known(unknown: Workspace) -> None:
     outputs = unknown.outputs("chat")
@@ -325,6 +344,7 @@ def test_update_after_an_end_that_is_not_known(unknown: Workspace) -> None:
     assert state(unknown) == "deployed"
 
 
+@pytest.mark.nightly
 def test_update_after_an_end_that_is_not_known_by_the_strategy_redeploy(unknown: Workspace) -> None:
     unknown.declare(chat=model(updateStrategy="redeploy"))
     unknown.up()
@@ -348,6 +368,7 @@ def test_another_model_id(deployed: Workspace) -> None:
     assert (is_deployed(deployed, "cm-1"), is_deployed(deployed, "cm-2")) == (False, True)
 
 
+@pytest.mark.nightly
 def test_delete_deployed(deployed: Workspace) -> None:
     deployed.destroy()
     assert deployed.sent() == UNDEPLOY
@@ -361,6 +382,7 @@ def test_delete_by_taking_the_entry_out(deployed: Workspace) -> None:
     assert not is_deployed(deployed)
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_delete_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     timed_out.destroy()
@@ -368,18 +390,21 @@ def test_delete_waits_out_the_deploy_under_way(timed_out: Workspace) -> None:
     assert not is_deployed(timed_out)
 
 
+@pytest.mark.nightly
 @refreshing_too
 def test_delete_failed(failed: Workspace) -> None:
     assert "was not deployed" in failed.destroy()
     assert failed.sent() == [*look(failed), "undeploy cm-1"]
 
 
+@pytest.mark.nightly
 def test_delete_what_is_not_deployed(deployed: Workspace) -> None:
     deployed.emulator.set_model("cm-1", state="Ready to Deploy")
     assert "was not deployed" in deployed.destroy()
     assert deployed.sent() == ["undeploy cm-1"]
 
 
+@pytest.mark.nightly
 def test_delete_a_model_that_is_no_more(deployed: Workspace) -> None:
     with deployed.emulator.lock:
         deployed.emulator.platform.delete_model("cm-1")
@@ -387,17 +412,20 @@ def test_delete_a_model_that_is_no_more(deployed: Workspace) -> None:
     assert deployed.sent() == ["undeploy cm-1"]
 
 
+@pytest.mark.nightly
 def test_delete_undeployed(undeployed: Workspace) -> None:
     undeployed.destroy()
     assert undeployed.sent() == []
 
 
+@pytest.mark.nightly
 def test_refresh(deployed: Workspace) -> None:
     deployed.refresh()
     assert deployed.sent() == LOOK
     assert not has_work_left(deployed)
 
 
+@pytest.mark.nightly
 def test_refresh_keeps_a_failure_visible(failed: Workspace) -> None:
     failed.refresh()
     assert failed.sent() == LOOK
@@ -412,6 +440,7 @@ def test_refresh_records_how_a_job_ended(timed_out: Workspace) -> None:
     assert state(timed_out) == "deployed"
 
 
+@pytest.mark.nightly
 def test_what_terraform_s_own_refresh_adds_is_one_look_at_each_last_job(terraform: Terraform) -> None:
     """So that the rows above, which take several looks in a row as one, are the same but for that."""
     terraform.declare(chat=model(), rerank=model(2))

@@ -99,6 +99,7 @@ def test_the_example_with_ten_models(tmp_path: Path, terraform_env: dict[str, st
     assert list(example.instances()) == []
 
 
+@pytest.mark.nightly
 def test_two_entries_of_the_example_for_one_model(
     tmp_path: Path, terraform_env: dict[str, str], platform: Emulator
 ) -> None:
@@ -122,6 +123,7 @@ def test_all_faults_are_told_at_their_attributes_before_anything_is_planned(terr
         assert fault in output
 
 
+@pytest.mark.nightly
 def test_a_fault_does_not_show_a_sensitive_value(terraform: Terraform) -> None:
     (terraform.folder / "variables.tf").write_text('variable "name" {\n  sensitive = true\n}\n')
     terraform.env |= {"TF_VAR_name": "hush-3c1 "}
@@ -131,6 +133,7 @@ def test_a_fault_does_not_show_a_sensitive_value(terraform: Terraform) -> None:
     assert "hush-3c1" not in output
 
 
+@pytest.mark.nightly
 def test_a_home_that_can_t_be_written_is_no_hindrance(terraform: Terraform) -> None:
     terraform.declare(chat=model())
     terraform.env |= {"HOME": os.devnull}
@@ -206,6 +209,7 @@ def test_an_interrupted_apply_keeps_every_job_and_the_next_one_sends_no_deploy(
     assert "No changes." in terraform.preview()
 
 
+@pytest.mark.nightly
 def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(terraform: Terraform) -> None:
     terraform.emulator.set_model("cm-1", job_seconds=600)
     terraform.declare(chat=model(timeouts={"create": "1s"}))
@@ -227,6 +231,7 @@ def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(ter
     assert terraform.resource("chat").get("status") != "tainted"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("ended_by", ["timeout", "ctrl-c"])
 def test_a_plain_apply_takes_up_what_an_earlier_one_began(terraform: Terraform, ended_by: str) -> None:
     """With Terraform's own refresh: one job has ended well by then, one has not ended, and one has failed."""
@@ -322,6 +327,7 @@ def test_another_name_for_a_model_leaves_it_deployed(terraform: Terraform) -> No
     assert terraform.outputs("talk")["state"] == "deployed"
 
 
+@pytest.mark.nightly
 def test_import_without_adopt_says_what_comes_and_a_wrong_id_is_refused(terraform: Terraform) -> None:
     terraform.declare(chat=model())
     refused = terraform.terraform("import", "koreai_model_deployment.chat", "cm 1", code=1).output
@@ -333,6 +339,7 @@ def test_import_without_adopt_says_what_comes_and_a_wrong_id_is_refused(terrafor
     assert terraform.sent() == []
 
 
+@pytest.mark.nightly
 def test_a_state_of_version_1_is_read(terraform: Terraform) -> None:
     terraform.declare(chat=model(timeouts={"create": "45m"}))
     terraform.up()
@@ -358,6 +365,7 @@ def test_numbers_come_back_to_the_last_digit(terraform: Terraform) -> None:
     assert deployment.body["hyperParameters"] == {"temperature": 1 / 3, "maxTokens": 128, "topP": 0.7, "topK": 10}
 
 
+@pytest.mark.nightly
 def test_moving_to_a_pulumi_stack_and_back_sends_nothing(
     terraform: Terraform, tmp_path: Path, engine_env: dict[str, str], stock_folder: Path
 ) -> None:
@@ -386,6 +394,7 @@ def test_moving_to_a_pulumi_stack_and_back_sends_nothing(
     assert terraform.emulator.model("cm-1").deployment is not None
 
 
+@pytest.mark.nightly
 def test_with_create_before_destroy_failures_in_a_row_end_with_the_model_deployed(terraform: Terraform) -> None:
     terraform.new_first = True
     terraform.emulator.set_model("cm-1", fail=Fail(deploy="no GPU is free"))
@@ -421,6 +430,7 @@ def left_over(terraform: Terraform) -> Terraform:
     return terraform
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("options", [(), ("-refresh=false",)], ids=["with a refresh", "without"])
 def test_a_deposed_object_that_is_left_over_does_not_undeploy_the_live_model(
     left_over: Terraform, options: tuple[str, ...]
@@ -449,6 +459,7 @@ def test_what_would_undeploy_an_unchanged_model_is_refused(left_over: Terraform)
     assert left_over.emulator.model("cm-1").deployment is None
 
 
+@pytest.mark.nightly
 def test_two_resources_for_one_model_are_refused(terraform: Terraform) -> None:
     terraform.declare(chat=model(), talk=model(), other=model(2))
     output = in_one_line(terraform.preview(fails=True))
@@ -456,6 +467,7 @@ def test_two_resources_for_one_model_are_refused(terraform: Terraform) -> None:
     assert "Another resource has the model_id cm-2" not in output
 
 
+@pytest.mark.nightly
 def test_with_create_before_destroy_an_untainted_object_takes_its_job_up(terraform: Terraform) -> None:
     terraform.new_first = True
     terraform.emulator.set_model("cm-1", job_seconds=600)
@@ -468,6 +480,7 @@ def test_with_create_before_destroy_an_untainted_object_takes_its_job_up(terrafo
     assert terraform.sent() == ["wait deploy cm-1"]
 
 
+@pytest.mark.nightly
 def test_a_refused_creation_leaves_nothing_and_says_why(terraform: Terraform) -> None:
     terraform.emulator.set_model("cm-1", state="Never Deployed")
     terraform.declare(chat=model())

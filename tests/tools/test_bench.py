@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-import bench
-from bench import QUICK, Figure, Host, Jobs, Plan, Run, Simulated
+from bench.__main__ import _rounded
+from bench.figures import Results, figures, limited_floor, table
+from bench.plan import HOSTS, QUICK, Figure, Host, Jobs, Plan, Run
+from bench.plot import plot
+from bench.processes import _is_host, seen
+from bench.simulated import DURATIONS, Simulated, simulate, simulate_job
 from pulumi_koreai.api.settings import Settings
 
 SETTINGS = Settings("", "", poll_min_seconds=1.0, poll_max_seconds=60.0)
@@ -29,19 +33,19 @@ def test_a_job_is_noticed_by_the_first_look_after_its_end_that_was_answered() ->
     jobs = [job(1, 0.0, 5.0), job(2, 1.0, 5.0), job(3, 6.5, 5.0)]
     deploys = [{"path": f"/api/public/models/cm-{n}/deploy", "time": n - 1.0, "status": 200} for n in (1, 2, 3)]
     looks = [look(1, 4.9), look(1, 5.5, 429), look(1, 6.0), look(1, 9.0), look(2, 6.0), look(3, 13.5)]
-    seen = bench.seen(jobs, deploys + looks)
-    assert (seen.count, seen.at_once, seen.requests, seen.refused, seen.spread) == (3, 2, 3.0, 1, 6.5)
-    assert seen.late == pytest.approx(1.0)
-    assert seen.late_max == 2.0
+    what = seen(jobs, deploys + looks)
+    assert (what.count, what.at_once, what.requests, what.refused, what.spread) == (3, 2, 3.0, 1, 6.5)
+    assert what.late == pytest.approx(1.0)
+    assert what.late_max == 2.0
 
 
 def test_a_job_that_ends_when_another_begins_is_not_under_way_with_it() -> None:
-    assert bench.seen([job(1, 0.0, 5.0), job(2, 5.0, 5.0)], []).at_once == 1
+    assert seen([job(1, 0.0, 5.0), job(2, 5.0, 5.0)], []).at_once == 1
 
 
 @pytest.mark.parametrize("count, floor", [(1, 0.0), (60, 0.0), (61, 60.0), (200, 180.0)])
 def test_the_floor_is_when_the_last_deploy_may_be_sent(count: int, floor: float) -> None:
-    assert bench.limited_floor(count) == floor
+    assert limited_floor(count) == floor
 
 
 @pytest.mark.parametrize(
@@ -55,11 +59,11 @@ def test_the_floor_is_when_the_last_deploy_may_be_sent(count: int, floor: float)
     ],
 )
 def test_the_host_is_told_from_the_other_programs_of_the_engine(line: bytes, is_host: bool) -> None:
-    assert bench._is_host(line.split()) is is_host
+    assert _is_host(line.split()) is is_host
 
 
 def test_looks_at_a_steady_pace_are_late_by_half_a_pause() -> None:
-    simulated = bench.simulate(lambda *_: 9.9, SETTINGS, 400, percentages=False)
+    simulated = simulate(lambda *_: 9.9, SETTINGS, 400, percentages=False)
     assert simulated.late[600] == pytest.approx(5.0, rel=0.05)
     assert simulated.late_over_bar[600] == pytest.approx(5.0 / 30.6, rel=0.05)
     assert (simulated.polls, simulated.polls_max) == (60, 60)
@@ -72,10 +76,10 @@ def test_a_simulated_job_tells_whole_percentages_or_none() -> None:
         told.append(percent)
         return 2.4
 
-    late, polls = bench.simulate_job(schedule, 9.0, SETTINGS, Random(0), percentages=True)
+    late, polls = simulate_job(schedule, 9.0, SETTINGS, Random(0), percentages=True)
     assert late == pytest.approx(1.0)
     assert polls == 4
-    bench.simulate_job(schedule, 3.0, SETTINGS, Random(0), percentages=False)
+    simulate_job(schedule, 3.0, SETTINGS, Random(0), percentages=False)
     assert told == [0, 27, 55, 83, None, None]
 
 
@@ -93,9 +97,9 @@ def runs_of(plan: Plan) -> list[Run]:
     count, seconds = plan.waits
     runs += [Run("nothing", "own", count, 0.0, 3.0), Run("waits", "own", count, seconds, seconds + 6, 80.0, JOBS)]
     count, seconds = plan.limited
-    floor = bench.limited_floor(count) + seconds + 3.0
+    floor = limited_floor(count) + seconds + 3.0
     runs += [Run("nothing", "own", count, 0.0, 3.0), Run("limited", "own", count, seconds, floor, 60.0, JOBS)]
-    for host in bench.HOSTS:
+    for host in HOSTS:
         for what in ("models", "nothing", "wide", "dev", "empty"):
             runs += [Run(f"preview {what}", host, 60, 0.0, wall) for wall in (2.0, 2.5)]
     return runs
@@ -109,7 +113,7 @@ def met(lines: list[Figure]) -> dict[str, bool | None]:
 
 
 def test_every_bar_is_met_where_all_is_well() -> None:
-    lines = bench.figures(QUICK, runs_of(QUICK), [GOOD])
+    lines = figures(QUICK, runs_of(QUICK), [GOOD])
     assert {line.met for line in lines if line.bar} == {True}
     assert {line.met for line in lines if not line.bar} == {None}
 
@@ -128,39 +132,39 @@ def test_every_bar_is_met_where_all_is_well() -> None:
 )
 def test_a_missed_bar_is_told(what: str, change: dict[str, Any]) -> None:
     runs = [replace(run, **change) if (run.what, run.host) == (what, "own") else run for run in runs_of(QUICK)]
-    assert False in met(bench.figures(QUICK, runs, [GOOD])).values()
+    assert False in met(figures(QUICK, runs, [GOOD])).values()
 
 
 def test_too_many_polls_are_told() -> None:
-    lines = bench.figures(QUICK, runs_of(QUICK), [replace(GOOD, polls_max=41)])
+    lines = figures(QUICK, runs_of(QUICK), [replace(GOOD, polls_max=41)])
     assert [line.met for line in lines if "10 minutes" in line.what] == [False]
 
 
 def test_memory_that_can_not_be_measured_is_neither_met_nor_missed() -> None:
     runs = [replace(run, peak_mb=None) for run in runs_of(QUICK)]
-    (line,) = (line for line in bench.figures(QUICK, runs, [GOOD]) if line.bar == "below 150 MB")
+    (line,) = (line for line in figures(QUICK, runs, [GOOD]) if line.bar == "below 150 MB")
     assert (line.value, line.met) == ("not measured on this system", None)
 
 
 def test_the_median_of_several_runs_counts() -> None:
     runs = [Run("nothing", "own", 10, 0.0, wall) for wall in (1.0, 2.0, 90.0)]
-    assert bench.Results(runs).ideal("own", 10, 5.0) == 7.0 == 5.0 + statistics.median([1.0, 2.0, 90.0])
+    assert Results(runs).ideal("own", 10, 5.0) == 7.0 == 5.0 + statistics.median([1.0, 2.0, 90.0])
 
 
 def test_the_table_marks_what_is_missed() -> None:
-    text = bench.table([Figure("a", "1"), Figure("b", "2", "3", True), Figure("c", "4", "3", False)], "# Heading\n")
+    text = table([Figure("a", "1"), Figure("b", "2", "3", True), Figure("c", "4", "3", False)], "# Heading\n")
     assert text.splitlines()[-3:] == ["| a | 1 |  |  |", "| b | 2 | 3 | yes |", "| c | 4 | 3 | **no** |"]
 
 
 def test_the_plot_is_drawn_and_small(tmp_path: Path) -> None:
     simulated = [
-        Simulated(each, dict.fromkeys(bench.DURATIONS, 1.0), dict.fromkeys(bench.DURATIONS, 0.5), 39.0, 40)
+        Simulated(each, dict.fromkeys(DURATIONS, 1.0), dict.fromkeys(DURATIONS, 0.5), 39.0, 40)
         for each in (True, False)
     ]
-    bench.plot(tmp_path / "bench.png", QUICK, runs_of(QUICK), simulated)
+    plot(tmp_path / "bench.png", QUICK, runs_of(QUICK), simulated)
     assert 1_000 < (tmp_path / "bench.png").stat().st_size < 100_000
 
 
 def test_figures_are_written_with_three_places() -> None:
-    written = json.loads(json.dumps(bench._rounded({"runs": [asdict(Run("models", "own", 1, 1.0, 1.23456))]})))
+    written = json.loads(json.dumps(_rounded({"runs": [asdict(Run("models", "own", 1, 1.0, 1.23456))]})))
     assert written["runs"][0]["wall"] == 1.235

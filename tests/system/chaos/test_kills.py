@@ -26,11 +26,12 @@ import pytest
 
 from pulumi_koreai.emulator import Emulator
 from tests.system.engine.workspace import Model, Workspace, model, warmer
+from tests.tiers import NIGHTLY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
 SEED: Final = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
-ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "30"))
+ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "30" if NIGHTLY else "6"))
 HANDS: Final = 3
 """So many stacks are struck side by side, where the tests run in several processes."""
 
@@ -291,7 +292,7 @@ def test_whatever_is_struck_the_way_back_ends_as_declared(
 FORGETS_JOBS = """
 from dataclasses import replace
 
-from pulumi_koreai import lifecycle
+from pulumi_koreai.core import lifecycle
 
 rules = lifecycle.next_step
 lifecycle.next_step = lambda record, goal: rules(record and replace(record, job_id=""), goal)

@@ -33,9 +33,10 @@ from pulumi_koreai.emulator.platform import Fail, Refusal
 from pulumi_koreai.host import Cancelled, PartialFailure
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.system.chaos.simulation import FAULTS, MODELS, Properties, Stop, User, Wanted
+from tests.tiers import NIGHTLY
 
-EXAMPLES_USUAL: Final = 300
-STEPS_LEAST: Final = 10_000
+EXAMPLES_USUAL: Final = 300 if NIGHTLY else 60
+STEPS_LEAST: Final = 10_000 if NIGHTLY else 2_000
 EXAMPLES: Final = int(os.environ.get("CHAOS_EXAMPLES", EXAMPLES_USUAL))
 SEED: Final = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1 << 32)))
 

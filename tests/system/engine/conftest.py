@@ -11,9 +11,12 @@ from tests.system.engine.workspace import Host, Workspace
 MakeWorkspace = Callable[..., Workspace]
 
 
-@pytest.fixture(params=["stock", "own"])
+@pytest.fixture(params=[pytest.param("stock", marks=pytest.mark.nightly), "own"])
 def host(request: pytest.FixtureRequest) -> Host:
-    """The dynamic provider host: the one that comes with Pulumi's SDK, and this package's."""
+    """The dynamic provider host: this package's, and at night the one that comes with Pulumi's SDK too.
+
+    A test that is about the host asks for both by `BOTH_HOSTS`.
+    """
     kind: Host = request.param
     return kind
 

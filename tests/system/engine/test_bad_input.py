@@ -3,7 +3,7 @@
 import pytest
 
 from pulumi_koreai.emulator import Fail
-from tests.system.engine.workspace import Workspace, model
+from tests.system.engine.workspace import BOTH_HOSTS, Workspace, model
 
 pytestmark = pytest.mark.engine
 
@@ -44,6 +44,7 @@ def test_all_the_faults_of_a_stack_file_are_listed_by_its_own_names(workspace: W
     assert workspace.sent() == []
 
 
+@pytest.mark.nightly
 def test_a_cycle_is_told(workspace: Workspace) -> None:
     workspace.declare(a=model(1, dependsOn=["b"]), b=model(2, dependsOn=["a"]))
     output = workspace.preview(fails=True)
@@ -51,6 +52,7 @@ def test_a_cycle_is_told(workspace: Workspace) -> None:
     assert "dependsOn: a cycle: " in output
 
 
+@pytest.mark.nightly
 def test_a_stack_without_models_is_told_how_to_write_one(workspace: Workspace) -> None:
     output = workspace.preview(fails=True)
     one_message(output)
@@ -82,12 +84,14 @@ def test_a_missing_key_is_told_in_the_preview(workspace: Workspace) -> None:
     assert workspace.sent() == []
 
 
+@pytest.mark.nightly
 def test_plain_http_to_another_machine_is_refused_in_the_preview(workspace: Workspace) -> None:
     workspace.config["config"]["koreai:host"] = "http://ai-for-process.example.com"
     workspace.declare(chat=model())
     assert "would send the key unencrypted" in workspace.preview(fails=True)
 
 
+@BOTH_HOSTS
 def test_a_failed_deploy_tells_the_platforms_reason(workspace: Workspace, host: str) -> None:
     workspace.emulator.set_model("cm-1", fail=Fail(deploy="no GPU is free"))
     workspace.declare(chat=model())
@@ -96,6 +100,7 @@ def test_a_failed_deploy_tells_the_platforms_reason(workspace: Workspace, host: 
     assert "Traceback" not in output or host == "stock", "the stock host of newer SDKs adds one of its own"
 
 
+@BOTH_HOSTS
 def test_timeouts_bound_the_whole_call_and_the_message_says_how_to_go_on(workspace: Workspace, host: str) -> None:
     workspace.emulator.set_model("cm-1", job_seconds=600)
     workspace.declare(chat=model(timeouts={"create": "1s"}))
@@ -115,6 +120,7 @@ def test_timeouts_bound_the_whole_call_and_the_message_says_how_to_go_on(workspa
         assert workspace.outputs("chat")["dock_status_id"] == job.id
 
 
+@pytest.mark.nightly
 def test_the_first_deployment_is_made_in_the_console(workspace: Workspace) -> None:
     workspace.emulator.set_model("cm-1", state="Never Deployed")
     workspace.declare(chat=model())

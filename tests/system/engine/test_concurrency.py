@@ -83,6 +83,7 @@ def test_a_second_command_on_a_stack_is_refused_and_changes_nothing(workspace: W
     assert "unchanged" in workspace.preview("--expect-no-changes")
 
 
+@pytest.mark.nightly
 def test_of_two_ups_begun_at_once_not_more_than_one_does_anything(workspace: Workspace, begun: Begin) -> None:
     # Each puts its lock down, then looks for others: both may see the other's, and both give up then.
     workspace.declare(chat=model())
@@ -108,6 +109,7 @@ def test_a_model_of_two_stacks_is_what_the_last_one_said_and_the_other_does_not_
     assert "was not deployed" in workspace.destroy()
 
 
+@pytest.mark.nightly
 def test_two_stacks_that_deploy_one_model_at_once_take_turns(
     workspace: Workspace, another: Workspace, begun: Begin
 ) -> None:
@@ -130,6 +132,7 @@ def test_two_stacks_that_deploy_one_model_at_once_take_turns(
     assert temperature(platform) == 0.9, "the one that came last"
 
 
+@pytest.mark.nightly
 class TestAnAccountThatHasLittleRoom:
     MODELS = 3
     PER_MINUTE = 4

@@ -100,6 +100,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {"pulumi_koreai/py.typed", "pulumi_koreai/pulumi-plugin.json"} <= names
 
 
+@pytest.mark.nightly
 def test_the_source_distribution_makes_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -177,6 +178,7 @@ def elsewhere(tmp_path: Path, engine_env: dict[str, str], real_engine: engine_to
     return Elsewhere(folder, env)
 
 
+@pytest.mark.nightly
 def test_installed_where_nothing_else_is_it_serves_a_program_elsewhere(
     wheel: Path, elsewhere: Elsewhere, platform: Emulator
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail, ScriptedFault
 from pulumi_koreai.emulator.faults import Answer, When
-from tests.system.engine.workspace import KEY, Workspace, model, warmer
+from tests.system.engine.workspace import BOTH_HOSTS, KEY, Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
 
@@ -108,6 +108,7 @@ def test_the_search_finds_each_spelling(encode: Callable[[bytes], bytes], before
     assert not spelt("KEY+3f9c/==", encode(b"x" * before + b"KEY+3f8c/==" + b"y" * before))
 
 
+@BOTH_HOSTS
 def test_the_key_is_found_nowhere(workspace: Workspace, key: str, tmp_path: Path) -> None:
     """The whole life of a model, with a platform that tells the key in its errors, at the highest verbosity.
 

@@ -1,15 +1,22 @@
 """A project, a stack and a platform of a test's own, driven by the real engine as a user would."""
 
+import atexit
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import pytest
 import yaml
 
 from pulumi_koreai.emulator import Emulator
@@ -18,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 KEY = "key-of-these-tests-5e1f0c"
 
 Host = Literal["stock", "own"]
+BOTH_HOSTS = pytest.mark.parametrize("host", ["stock", "own"], indirect=True)
+"""For a test that is about the host; the others run under this package's, and at night under both."""
 Model = dict[str, Any]
 
 
@@ -46,6 +55,40 @@ class Ended:
     output: str
 
 
+@cache
+def _prepared(path: str, passphrase: str) -> Path:
+    """An empty stack `test` with the key in its file, made by the real engine: its backend and its file, to be copied.
+
+    Made once in a process: `stack init` and `config set` take a test's time four times over.
+    """
+    made = Path(tempfile.mkdtemp(prefix="prepared-stack-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    (made / "state").mkdir()
+    (made / "stacks").mkdir()
+    shutil.copy(ROOT / "Pulumi.yaml", made / "Pulumi.yaml")
+    env = {
+        **os.environ,
+        "PATH": path,
+        "PULUMI_BACKEND_URL": (made / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": passphrase,
+        "PULUMI_HOME": str(made / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    for command in (["stack", "init", "test"], ["config", "set", "--secret", "koreai:apiKey", "--stack", "test"]):
+        subprocess.run(
+            ["pulumi", *command, "--non-interactive"],
+            cwd=made,
+            env=env,
+            input=KEY,
+            text=True,
+            check=True,
+            timeout=240,
+            stdout=subprocess.DEVNULL,
+        )
+    shutil.move(made / "stacks" / "Pulumi.test.yaml", made / "Pulumi.test.yaml")
+    return made
+
+
 @dataclass
 class Workspace:
     """One stack of this project's own program.
@@ -70,10 +113,18 @@ class Workspace:
         shutil.copy(ROOT / "__main__.py", self.folder / "__main__.py")
         (self.folder / ".venv").symlink_to(sys.prefix)
         self.use(self.host)
-        self.pulumi("stack", "init", "test")
-        self.pulumi("config", "set", "koreai:host", self.emulator.url)
-        self.pulumi("config", "set", "koreai:pollMinSeconds", "0.2")
-        self.set_key(KEY)
+        self.env["PULUMI_STACK"] = "test"
+        backend = self.env["PULUMI_BACKEND_URL"]
+        if backend.startswith("file://"):
+            prepared = _prepared(self.env["PATH"], self.env["PULUMI_CONFIG_PASSPHRASE"])
+            shutil.copytree(prepared / "state", url2pathname(urlsplit(backend).path), dirs_exist_ok=True)
+            shutil.copy(prepared / "Pulumi.test.yaml", self._stack_file)
+        else:
+            self.pulumi("stack", "init", "test")
+            self.set_key(KEY)
+        self.config = yaml.safe_load(self._stack_file.read_text())
+        self.config["config"] |= {"koreai:host": self.emulator.url, "koreai:pollMinSeconds": "0.2"}
+        self._stack_file.write_text(yaml.safe_dump(self.config, sort_keys=False))
 
     @property
     def _stack_file(self) -> Path:

@@ -17,7 +17,7 @@ from pulumi_koreai.emulator.faults import OddJob, storm
 from pulumi_koreai.emulator.platform import NEVER_SECONDS
 from tests.system.engine.workspace import Model, Workspace, model
 from tests.system.matrix import watch
-from tests.system.matrix.operations import DOWN, HOSTS, RUNNING, WANTED, Host, Often, Run, Seen
+from tests.system.matrix.operations import DOWN, RUNNING, WANTED, Host, Often, Run, Seen
 from tests.system.matrix.table import GROUPS, OUTCOMES, differences, foretold
 from tests.system.matrix.watch import Resource
 
@@ -123,7 +123,7 @@ def let_jobs_end(emulator: Emulator) -> None:
             job.seconds = 0
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["own", pytest.param("stock", marks=pytest.mark.nightly)])
 def test_the_real_engine_sees_what_the_tables_say(workspace: Workspace, host: Host) -> None:
     runs = [Run(kind, operation, often, host) for kind, operation, often in SAMPLE]
     emulator = workspace.emulator
@@ -178,7 +178,7 @@ def test_the_real_engine_sees_what_the_tables_say(workspace: Workspace, host: Ho
         assert differences(run, outcome, seen) == [], f"{run}: not {outcome.name!r}: {seen}"
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["own", pytest.param("stock", marks=pytest.mark.nightly)])
 def test_the_real_engine_sees_that_nobody_listens(workspace: Workspace, host: Host) -> None:
     """Apart from the others, as nobody listens to them either."""
     run = Run(*NOT_SENT, host)
@@ -218,7 +218,7 @@ def test_the_sample_has_every_outcome() -> None:
     assert {foretold(*cell).name for cell in (*SAMPLE, TRIED_AGAIN, NOT_SENT)} == set(OUTCOMES)
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["own", pytest.param("stock", marks=pytest.mark.nightly)])
 def test_a_deploy_whose_answer_was_lost_is_never_sent_twice_in_the_same_run(workspace: Workspace, host: Host) -> None:
     rows = ("no good answer", "no good answer, and taken", "another job's answer")
     models = {f"cm-{kind}": kind for row in rows for kind in GROUPS[row]}
@@ -231,6 +231,7 @@ def test_a_deploy_whose_answer_was_lost_is_never_sent_twice_in_the_same_run(work
         assert f"It is unknown whether {model_id} is being deployed now, so the deploy is not sent again." in output
 
 
+@pytest.mark.nightly
 def test_a_storm_ends_as_declared_with_one_accepted_deploy_each(workspace: Workspace) -> None:
     models = {f"model-{number}": model(number) for number in range(50)}
     seed = secrets.randbelow(1 << 32)
