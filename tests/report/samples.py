@@ -47,6 +47,7 @@ class Production(Workspace):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.pulumi("stack", "rename", "prod")
+        self.env["PULUMI_STACK"] = "prod"
         self.config["config"]["koreai:requestsPerMinute"] = "6000"
 
     @property

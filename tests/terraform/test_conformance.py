@@ -202,7 +202,7 @@ def test_create_with_adopt(tool: Workspace) -> None:
 
 def test_create_with_adopt_of_an_undeployed_model_is_refused(tool: Workspace) -> None:
     tool.declare(chat=model(adopt=True, deployed=False))
-    assert "adopt: true given with deployed: false" in tool.preview(fails=True)
+    assert "adopt: got true with deployed: false" in tool.preview(fails=True)
     tool.up(fails=True)
     assert tool.sent() == []
 

@@ -194,7 +194,7 @@ class Cells:
         }
         for host, count in PROCESSES.items():
             for _ in range(count):
-                process = HostProcess(["-u", "-m", "tests.matrix.hurried", MODULES[host]], engine=self._engine)
+                process = HostProcess(["-u", "-m", "tests.system.matrix.hurried", MODULES[host]], engine=self._engine)
                 self._processes[host].append(process)
                 assert process.ask("Configure", harness.configure(**config)).code == "OK"
         return self

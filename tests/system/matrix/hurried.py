@@ -1,4 +1,4 @@
-"""A host's process in a world that goes `SPEED` times as fast: `python -m tests.matrix.hurried MODULE ADDRESS`.
+"""A host's process in a world that goes `SPEED` times as fast: `python -m tests.system.matrix.hurried MODULE ADDRESS`.
 
 The provider's clock alone is quickened: every pause is as long as ever by that clock, no policy is another one. The
 durations of the emulator are divided by the same number; `quickened` does it to a fault's.

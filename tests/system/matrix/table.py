@@ -111,7 +111,7 @@ def _pattern(run: Run, phrase: str) -> str:
         "{status}": rf"{status}\b",
         "{model}": re.escape(run.model) + r"(?![\w.-])",
         "{job}": r"ds-[\w-]+",
-        "{reason}": re.escape(f': "{reason}"' if told else " (the platform gave no reason)"),
+        "{reason}": re.escape(f': "{reason}"' if told else ": the platform gave no reason"),
     }
     return "".join(values.get(part, re.escape(part)) for part in re.split(r"(\{\w+\})", phrase))
 
