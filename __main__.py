@@ -3,11 +3,11 @@
 import pulumi
 
 from pulumi_koreai import ModelDeployment
-from pulumi_koreai.stackfile.entries import StackFileError, read
+from pulumi_koreai.stackfile.entries import StackFileError, read_entries
 
 config = pulumi.Config("koreai-models")
 try:
-    entries = read(config.get_object("models") if config.get("models") else None)
+    entries = read_entries(config.get_object("models") if config.get("models") else None)
 except StackFileError as error:
     raise pulumi.RunError(str(error)) from None
 

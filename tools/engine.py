@@ -21,12 +21,9 @@ import platform
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -36,6 +33,8 @@ from typing import Final, NoReturn
 
 import filelock
 from semver import Version
+
+from commands import CommandError, Say, in_a_line, run
 
 MINIMUM: Final = Version(3, 220)
 """The oldest engine that this project is tested with."""
@@ -59,7 +58,6 @@ _QUERY_TIMEOUT_SECONDS: Final = 60.0
 _INSTALLER_TIMEOUT_SECONDS: Final = 600.0
 # Over two minutes on two fast cores with a fast network.
 _BUILD_TIMEOUT_SECONDS: Final = 3600.0
-_HEARTBEAT_SECONDS: Final = 20.0
 
 # Run in a process of its own, as neither the download nor the script that it runs has a time limit. The
 # socket's is for the download of the script: a network that swallows packets then costs seconds.
@@ -76,15 +74,9 @@ except Exception as failure:
     sys.exit(str(failure))
 """
 
-Say = Callable[[str], None]
-
 
 class EngineError(Exception):
     """There is no way to get an engine on this machine; the message says what was tried and what to do."""
-
-
-class _NotThisWayError(Exception):
-    """One way did not work; the message is the reason in a line."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,7 @@ def obtain(env: Mapping[str, str] = os.environ, say: Say = lambda line: print(li
     env = {**env, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         return _on_path(env)
-    except _NotThisWayError as reason:
+    except CommandError as reason:
         tried = [f"the PATH: {reason}"]
 
     folder = _cache_folder(env)
@@ -131,7 +123,7 @@ def obtain(env: Mapping[str, str] = os.environ, say: Say = lambda line: print(li
         for recipe in recipes:
             try:
                 return _make(recipe, folder, env, say)
-            except _NotThisWayError as reason:
+            except CommandError as reason:
                 say(f"engine: {recipe.way}: {reason}")
                 tried.append(f"{recipe.way}: {reason}")
     raise EngineError(
@@ -188,14 +180,14 @@ class _Recipe:
         return f"{self.version}-{self.digest[:12]}"
 
     def check(self, folder: Path, env: Mapping[str, str]) -> None:
-        """Raises _NotThisWayError unless what was made in `folder` works."""
+        """Raises CommandError unless what was made in `folder` works."""
         programs = folder / self.bin
         missing = [program for program in self.programs if not os.access(programs / program, os.X_OK)]
         if missing:
-            raise _NotThisWayError(f"it came without {', '.join(missing)}.")
+            raise CommandError(f"it came without {', '.join(missing)}.")
         version = _version_of(programs / "pulumi", env)
         if str(version) != self.version:
-            raise _NotThisWayError(f"it made {version} in the place of {self.version}.")
+            raise CommandError(f"it made {version} in the place of {self.version}.")
 
     def engine(self, folder: Path) -> Engine:
         return Engine(folder / self.bin, self.version, f"{self.source}, in {folder}")
@@ -204,16 +196,14 @@ class _Recipe:
 def _on_path(env: Mapping[str, str]) -> Engine:
     found = shutil.which("pulumi", path=env.get("PATH", os.defpath))
     if found is None:
-        raise _NotThisWayError("no `pulumi` there.")
+        raise CommandError("no `pulumi` there.")
     version = _version_of(Path(found), env)
     if not MINIMUM <= version.finalize_version() < MINIMUM.bump_major():
-        raise _NotThisWayError(f"{found} is {version}; {MINIMUM} or later is needed, below {MINIMUM.bump_major()}.")
+        raise CommandError(f"{found} is {version}; {MINIMUM} or later is needed, below {MINIMUM.bump_major()}.")
     beside = {Path(found).parent, Path(found).resolve().parent}
     search = os.pathsep.join([*map(str, beside), env.get("PATH", "")])
     if shutil.which("pulumi-language-python", path=search) is None:
-        raise _NotThisWayError(
-            f"{found} is {version}, but there is no `pulumi-language-python` beside it or on the PATH."
-        )
+        raise CommandError(f"{found} is {version}, but there is no `pulumi-language-python` beside it or on the PATH.")
     return Engine(None, str(version), f"{found} on the PATH")
 
 
@@ -221,7 +211,7 @@ def _installer_recipe(env: Mapping[str, str]) -> _Recipe:
     sdk = metadata.version("pulumi")
 
     def make(folder: Path, say: Say) -> None:
-        _run(
+        run(
             [sys.executable, "-c", _INSTALLER, str(folder), sdk],
             env=env,
             timeout_seconds=_INSTALLER_TIMEOUT_SECONDS,
@@ -249,11 +239,11 @@ def _go_recipe(env: Mapping[str, str]) -> _Recipe:
 
     def make(folder: Path, say: Say) -> None:
         if shutil.which("go", path=env.get("PATH", os.defpath)) is None:
-            raise _NotThisWayError("no `go` on the PATH.")
-        go = functools.partial(_run, env={**env, **settings}, say=say)
+            raise CommandError("no `go` on the PATH.")
+        go = functools.partial(run, env={**env, **settings}, say=say)
         go_version = go(["go", "env", "GOVERSION"], cwd=_ENGINE_MODULE, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
         if _numbers(go_version) < _numbers(_needed_go()):
-            raise _NotThisWayError(f"the `go` on the PATH is {go_version}; Go {_needed_go()} or later is needed.")
+            raise CommandError(f"the `go` on the PATH is {go_version}; Go {_needed_go()} or later is needed.")
         for module, package in (_ENGINE_MODULE, _ENGINE_PACKAGE), (_HOST_MODULE, _HOST_PACKAGE):
             say(f"engine: building {package.rpartition('/')[2]} with {go_version} ...")
             go(
@@ -326,7 +316,7 @@ def _cache_folder(env: Mapping[str, str]) -> Path:
 def _cached(cache: Path, recipes: tuple[_Recipe, ...], env: Mapping[str, str]) -> Engine | None:
     for recipe in recipes:
         if (cache / recipe.name).is_dir():
-            with contextlib.suppress(_NotThisWayError):
+            with contextlib.suppress(CommandError):
                 recipe.check(cache / recipe.name, env)
                 return recipe.engine(cache / recipe.name)
     return None
@@ -351,7 +341,7 @@ def _make(recipe: _Recipe, cache: Path, env: Mapping[str, str], say: Say) -> Eng
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as failure:
-        raise _NotThisWayError(_in_a_line(str(failure))) from failure
+        raise CommandError(in_a_line(str(failure))) from failure
     return recipe.engine(place)
 
 
@@ -368,7 +358,7 @@ def _lock(cache: Path, say: Say) -> Iterator[None]:
             lock.acquire()
     except (OSError, NotImplementedError) as failure:
         raise EngineError(
-            f"the cache folder {cache} can't be used: {_in_a_line(str(failure))}\n"
+            f"the cache folder {cache} can't be used: {in_a_line(str(failure))}\n"
             "Make it writable, or name another one: XDG_CACHE_HOME=/a/folder"
         ) from failure
     try:
@@ -381,94 +371,11 @@ def _lock(cache: Path, say: Say) -> Iterator[None]:
 
 
 def _version_of(pulumi: Path, env: Mapping[str, str]) -> Version:
-    said = _run([str(pulumi), "version"], env=env, timeout_seconds=_QUERY_TIMEOUT_SECONDS)
+    said = run([str(pulumi), "version"], env=env, timeout_seconds=_QUERY_TIMEOUT_SECONDS)
     try:
         return Version.parse(said.removeprefix("v"))
     except ValueError:
-        raise _NotThisWayError(f"`{pulumi} version` says {_in_a_line(said)!r}, which is no version.") from None
-
-
-def _run(
-    command: list[str],
-    *,
-    env: Mapping[str, str],
-    timeout_seconds: float,
-    cwd: Path | None = None,
-    say: Say = lambda _: None,
-) -> str:
-    """What `command` prints on stdout. It and all that it starts have ended when this returns or raises."""
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process: subprocess.Popen[bytes] | None = None
-        try:
-            try:
-                with _interruptions_held():
-                    process = subprocess.Popen(
-                        command,
-                        cwd=cwd,
-                        env=env,
-                        stdin=subprocess.DEVNULL,
-                        stdout=out,
-                        stderr=err,
-                        start_new_session=True,
-                    )
-            except OSError as failure:
-                raise _NotThisWayError(f"{command[0]} can't be run: {_in_a_line(str(failure))}") from failure
-            while True:
-                left = timeout_seconds - (time.monotonic() - started)
-                try:
-                    process.wait(max(0.0, min(left, _HEARTBEAT_SECONDS)))
-                    break
-                except subprocess.TimeoutExpired:
-                    if left <= 0:
-                        raise _NotThisWayError(f"no end after {timeout_seconds:.0f} seconds.") from None
-                    say(f"engine: {time.monotonic() - started:.0f} s so far ...")
-        finally:
-            if process is not None and process.poll() is None:
-                _end(process)
-        out.seek(0)
-        err.seek(0)
-        stdout, stderr = out.read().decode(errors="replace"), err.read().decode(errors="replace")
-    if process.returncode:
-        raise _NotThisWayError(
-            _in_a_line(stderr) or _in_a_line(stdout) or f"{command[0]} ended with {process.returncode}."
-        )
-    return stdout.strip()
-
-
-@contextlib.contextmanager
-def _interruptions_held() -> Iterator[None]:
-    """One that comes meanwhile is raised at the end: inside `Popen` it would leave a process that nobody knows of."""
-    came: list[int] = []
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        for wish in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-            if callable(signal.getsignal(wish)):
-                handlers[wish] = signal.signal(wish, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        for wish, handler in handlers.items():
-            signal.signal(wish, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # SIGINT first: `go` then removes its scratch folder.
-    os.killpg(process.pid, signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(5)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _in_a_line(text: str) -> str:
-    """The last line of `text` that says something, cut to what can be read."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = lines[-1] if lines else ""
-    return line if len(line) <= 300 else f"{line[:297]}..."
+        raise CommandError(f"`{pulumi} version` says {in_a_line(said)!r}, which is no version.") from None
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from urllib3 import HTTPResponse
 
 from pulumi_koreai.core.spec import FileSpec, ModelSpec, ProgramSpec, check, file_spelling, python_spelling
 from pulumi_koreai.emulator import deploy_body
-from pulumi_koreai.stackfile.entries import StackFileError, read
+from pulumi_koreai.stackfile.entries import StackFileError, read_entries
 from tests.core.fakes import SimClock, Told
 from tests.core.strategies import any_values, assert_fit_for_a_terminal, near_misses, texts
 from tests.system.chaos.wire import Request, answer, process
@@ -55,7 +55,7 @@ def assert_the_platform_takes(spec: ModelSpec) -> None:
 @given(files)
 def test_a_stack_s_file_is_read_or_its_faults_are_told(models: object) -> None:
     try:
-        found = read(models)
+        found = read_entries(models)
     except StackFileError as error:
         assert_fit_for_a_terminal(str(error))
         return

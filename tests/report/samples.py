@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import engine as engine_tool
 from pulumi_koreai.emulator import Emulator, Fail, Options
-from pulumi_koreai.report.engine_json import Digest, read
+from pulumi_koreai.report.engine_json import Digest, read_engine_json
 from pulumi_koreai.report.preview import Preview
 from pulumi_koreai.report.run import Report
 from tests.system.engine.workspace import Model, Workspace
@@ -220,7 +220,7 @@ def _trimmed(value: Any, *, events: bool = False) -> Any:
 
 def rendered(printed: str) -> str:
     """The report on what the engine printed."""
-    told = read(printed)
+    told = read_engine_json(printed)
     return (Preview.of(told) if isinstance(told, Digest) else Report.of(told)).markdown(MAX_CHARS)
 
 

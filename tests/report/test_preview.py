@@ -14,7 +14,7 @@ from pulumi_koreai.core import state as state_of
 from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import ProgramSpec, check, python_spelling
 from pulumi_koreai.report.changes import ChangeKind
-from pulumi_koreai.report.engine_json import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read
+from pulumi_koreai.report.engine_json import MODEL_TYPE, SECRET, UNKNOWN_VALUE, Digest, ReadingError, read_engine_json
 from pulumi_koreai.report.preview import MARKS, Preview
 from pulumi_koreai.report.warnings import EIGHT_GPUS, is_production
 from tests.report.test_markdown import cells, outside_code, texts
@@ -70,7 +70,7 @@ def step(
 
 
 def preview(*steps: Mapping[str, object]) -> Preview:
-    told = read(json.dumps({"steps": steps}))
+    told = read_engine_json(json.dumps({"steps": steps}))
     assert isinstance(told, Digest)
     return Preview.of(told)
 
@@ -528,7 +528,7 @@ def test_the_stream_of_a_preview_says_what_its_digest_says() -> None:
         events.append({"timestamp": 1, "resourcePreEvent": {"metadata": metadata, "planning": True}})
     note = {"message": "something that was shown for a moment", "severity": "error", "ephemeral": True}
     events += [{"timestamp": 2, "diagnosticEvent": note}, {"timestamp": 3, "summaryEvent": {"isPreview": True}}]
-    told = read("Previewing update\n" + "\n".join(map(json.dumps, events)) + '\n{"timestamp": 4, "resour')
+    told = read_engine_json("Previewing update\n" + "\n".join(map(json.dumps, events)) + '\n{"timestamp": 4, "resour')
     assert isinstance(told, Digest)
     assert Preview.of(told) == preview(digest)
 
@@ -561,7 +561,7 @@ def test_a_preview_that_failed_says_so_first_and_why() -> None:
 )
 def test_what_is_no_preview_is_said_to_be_none_without_showing_it(text: str, says: str) -> None:
     with pytest.raises(ReadingError, match=re.escape(says)):
-        read(text)
+        read_engine_json(text)
 
 
 def test_the_devices_of_the_largest_hardware_are_among_those_that_can_be_declared() -> None:

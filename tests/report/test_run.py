@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.base.progress import formatted
 from pulumi_koreai.core.lifecycle import _progress
-from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read
+from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read_engine_json
 from pulumi_koreai.report.run import Report
 from tests.report.test_markdown import outside_code, texts
 
@@ -49,7 +49,7 @@ class Stream:
 
     @property
     def report(self) -> Report:
-        told = read(self.text)
+        told = read_engine_json(self.text)
         assert isinstance(told, Run)
         return Report.of(told)
 
@@ -124,7 +124,7 @@ def test_a_job_that_goes_on_is_not_finished_rather_than_failed() -> None:
 def test_a_stream_that_breaks_off_says_so_whatever_it_ends_with() -> None:
     stream = redeployed()
     whole = stream.text
-    broken = read(whole[: whole.rindex("resOutputsEvent")])
+    broken = read_engine_json(whole[: whole.rindex("resOutputsEvent")])
     assert isinstance(broken, Run)
     report = Report.of(broken)
     assert report.failed
@@ -180,6 +180,20 @@ def test_other_resources_are_counted_and_unchanged_models_named() -> None:
     assert "Resources of other kinds, not described here: 1 create." in text
     assert "1 model unchanged: `m`." in text
     assert "no model was worked on" in text
+
+
+def test_the_same_job_takes_as_long_in_the_table_as_in_the_picture() -> None:
+    stream = Stream("chat")
+    stream.operation("resourcePreEvent", "chat", "create")
+    stream.say("chat", job("DEPLOY", "ds-1"), 1)
+    outputs = {"dock_status_id": "ds-1", "last_action": "DEPLOY", "last_job_seconds": 0.4}
+    stream.operation("resOutputsEvent", "chat", "create", 1, outputs=outputs)
+    stream.end()
+    (bar,) = stream.report.bars()
+    assert bar.seconds == 0.4
+    text = stream.report.markdown(LIMIT)
+    assert "deploy `ds-1` 0s" in text
+    assert "  deploy 0s :" in text
 
 
 def test_the_wait_for_the_rate_limit_is_no_part_of_a_job() -> None:

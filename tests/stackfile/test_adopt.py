@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pulumi_koreai.stackfile.adopt import CantInsert, Export, as_yaml, entry_of, inserted, main
 from pulumi_koreai.stackfile.check import findings
-from pulumi_koreai.stackfile.entries import MODELS_KEY, read
+from pulumi_koreai.stackfile.entries import MODELS_KEY, read_entries
 from pulumi_koreai.stackfile.yamlfile import YamlFile
 from tests.stackfile.entries import SHORT
 from tests.system.engine.workspace import Workspace, model
@@ -62,7 +62,7 @@ def test_the_contract_s_sample_of_a_deploy_s_body_is_read_whole() -> None:
     assert (export.not_known, export.unclear) == ([], [])
     entry, faults = entry_of(export, "cm-9")
     assert faults == []
-    [spec] = read({"chat": entry}).values()
+    [spec] = read_entries({"chat": entry}).values()
     # What is empty in the sample says nothing.
     sent = {key: value for key, value in SAMPLE.items() if key not in ("isDeployedPreviously", "optimizationInfo")}
     hyper_parameters = {key: value for key, value in sent["hyperParameters"].items() if value != []}
@@ -118,7 +118,7 @@ def test_whatever_an_export_holds_an_entry_or_what_is_missing_comes_out(content:
     entry, faults = entry_of(Export.read(content), "cm-9")
     assert entry["modelId"] == "cm-9"
     if not faults:
-        read({"chat": entry})
+        read_entries({"chat": entry})
 
 
 # The text

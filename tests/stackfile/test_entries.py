@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.api.errors import KoreaiError
-from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read
+from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read_entries
 
 
 def entry(model_id: str = "cm-1", **more: Any) -> dict[str, Any]:
@@ -23,12 +23,12 @@ def entry(model_id: str = "cm-1", **more: Any) -> dict[str, Any]:
 
 def told(models: object) -> list[str]:
     with pytest.raises(StackFileError) as caught:
-        read(models)
+        read_entries(models)
     return [str(fault) if name is None else f"{name}: {fault}" for name, fault in caught.value.faults]
 
 
 def test_an_entry_is_read_with_its_resource_options() -> None:
-    entries = read(
+    entries = read_entries(
         {
             "first": entry("cm-1"),
             "second": entry("cm-2", dependsOn=["first"], protect=True, timeouts={"create": "45m"}, deployed=False),
@@ -43,7 +43,7 @@ def test_an_entry_is_read_with_its_resource_options() -> None:
 
 
 def test_no_model_is_a_stack_too() -> None:
-    assert read({}) == {}
+    assert read_entries({}) == {}
 
 
 def test_a_file_without_the_key_is_told_with_an_example() -> None:
@@ -66,7 +66,7 @@ def test_an_entry_that_is_no_map_is_one_fault_of_its_own(given_entry: object) ->
 
 def test_the_message_counts_names_and_says_that_nothing_was_changed() -> None:
     with pytest.raises(StackFileError) as caught:
-        read({"chat": entry(deviceType="g5"), "code": entry("cm-2", maxTokens=3)})
+        read_entries({"chat": entry(deviceType="g5"), "code": entry("cm-2", maxTokens=3)})
     assert str(caught.value).splitlines()[0] == f"2 errors in `{MODELS_KEY}`; nothing was changed:"
     assert str(caught.value).splitlines()[1].startswith('  chat: deviceType: got "g5"; expected one of g4dn.xlarge, ')
     assert str(caught.value).splitlines()[2].startswith("  code: maxTokens: unknown key; ")
@@ -75,7 +75,7 @@ def test_the_message_counts_names_and_says_that_nothing_was_changed() -> None:
 
 def test_one_fault_is_no_plural() -> None:
     with pytest.raises(StackFileError, match=r"^1 error in "):
-        read(None)
+        read_entries(None)
 
 
 def test_two_entries_that_name_one_model_are_a_fault_of_the_later_one() -> None:
@@ -154,7 +154,7 @@ def test_each_entry_comes_after_those_that_it_depends_on(order: list[str], data:
         # Only on names with a smaller number: no cycle, whatever the file's order.
         wanted = data.draw(st.lists(st.sampled_from([other for other in NAMES if other < name] or [""]), max_size=3))
         models[name] = entry(f"cm-{name}", dependsOn=[other for other in wanted if other])
-    entries = read(models)
+    entries = read_entries(models)
     assert set(entries) == set(order)
     position = {name: index for index, name in enumerate(entries)}
     for name, spec in entries.items():
@@ -172,7 +172,7 @@ odd_entry = st.dictionaries(st.sampled_from(["modelId", "dependsOn", "timeouts",
 @given(json_values | st.dictionaries(st.sampled_from("ab"), odd_entry | odd_entry.map(lambda odd: {**entry(), **odd})))
 def test_any_file_is_read_or_told_and_never_another_exception(models: object) -> None:
     try:
-        entries = read(models)
+        entries = read_entries(models)
     except StackFileError as error:
         entries = {}
         faults = len(error.faults)

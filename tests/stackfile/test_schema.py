@@ -18,7 +18,7 @@ from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.faults import DeclarationFault, FaultKind
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
-from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read
+from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read_entries
 from pulumi_koreai.stackfile.schema import SETTINGS, main, stack_file_schema, text
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
@@ -54,7 +54,7 @@ def taken_by_the_schema(models: Any) -> bool:
 
 def taken_by_the_program(models: Any) -> bool:
     try:
-        read(models)
+        read_entries(models)
     except StackFileError as error:
         return all(beyond({} if name is None else models[name], fault) for name, fault in error.faults)
     return True
@@ -130,7 +130,7 @@ def scaled(**scaling: object) -> Entry:
 )
 def test_what_the_schema_can_not_express_is_this(models: object) -> None:
     with pytest.raises(StackFileError):
-        read(models)
+        read_entries(models)
     assert taken_by_the_schema(models)
 
 

@@ -19,6 +19,7 @@ from pulumi_koreai.api import declared
 from pulumi_koreai.core import spec, state
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ENGINE = ("pulumi", "dill", "grpc", "google")
 
@@ -218,3 +219,36 @@ def test_the_type_and_the_module_are_the_ones_in_people_s_states() -> None:
 def test_every_module_says_what_it_is(module: str) -> None:
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), module
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_no_file_is_longer_than_450_lines() -> None:
+    counts = {path.relative_to(ROOT).as_posix(): lines(path) for path in python_files("provider", "tools")}
+    assert {file: count for file, count in counts.items() if count > 450} == {}
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+# What two modules of the package may both define, and why.
+SHARED_NAMES = {
+    "HyperParameters": "what a program declares, as a typed dict, and the model behind it",
+    "OptimizationInfo": "likewise",
+    "ScalingParameters": "likewise",
+    "ModelDeployment": "the resource, of Pulumi and of Terraform",
+    "main": "a program",
+}
+
+
+def test_a_public_name_is_defined_once() -> None:
+    where: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in ast.parse((PACKAGE / module).read_text(encoding="utf-8")).body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(module)
+    twice = {name: modules for name, modules in where.items() if len(modules) > 1}
+    assert set(twice) == set(SHARED_NAMES), twice

@@ -10,7 +10,7 @@ from pulumi_koreai.api.declared import HyperParameters, ScalingParameters
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
-from pulumi_koreai.stackfile.entries import StackFileError, read
+from pulumi_koreai.stackfile.entries import StackFileError, read_entries
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +61,6 @@ def test_the_sample_of_faults_is_what_is_printed() -> None:
     rerank = {**entry, "modelId": "cm-2", "devicetype": "g5.xlarge"}
     del rerank["deviceType"]
     with pytest.raises(StackFileError) as caught:
-        read({"chat": {**entry, "hyperParameters": {**good, "temperature": 7}}, "rerank": rerank})
+        read_entries({"chat": {**entry, "hyperParameters": {**good, "temperature": 7}}, "rerank": rerank})
     sample = "error: " + str(caught.value)
     assert "\n".join(f"    {line}" for line in sample.splitlines()) in README

@@ -35,7 +35,7 @@ from .errors import (
 )
 from .messages import message_in
 from .pacing import Pacer, published_limits
-from .refusals import Refusal, is_page, retry_after
+from .refusals import RefusedAnswer, is_page, retry_after
 from .settings import Settings
 from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
 
@@ -355,7 +355,7 @@ class Client:
         )
 
     def _refusal(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> Refused:
-        refusal = Refusal(
+        refusal = RefusedAnswer(
             status=response.status_code,
             message=message_in(self._redacted(answer)),
             is_page=is_page(answer),

@@ -34,7 +34,7 @@ Meaning = tuple[type[Refused], Advice | None]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedAnswer:
     """An answer with a status that is not 2xx.
 
     Attributes:

@@ -120,7 +120,7 @@ def fit(key: str) -> str:
     return _cut(text)
 
 
-def counted(errors: int) -> str:
+def error_count(errors: int) -> str:
     """`1 error`, `3 errors`."""
     return f"{errors} error" + ("s" if errors != 1 else "")
 
@@ -133,7 +133,7 @@ def listing(where: str, faults: Sequence[tuple[str | None, DeclarationFault]]) -
         faults: each with the name of its model; None where it concerns all of them.
     """
     lines = (str(fault) if name is None else f"{fit(name)}: {fault}" for name, fault in faults)
-    return f"{counted(len(faults))} in {where}; nothing was changed:" + "".join(f"\n  {line}" for line in lines)
+    return f"{error_count(len(faults))} in {where}; nothing was changed:" + "".join(f"\n  {line}" for line in lines)
 
 
 def _discreet(value: object) -> object:

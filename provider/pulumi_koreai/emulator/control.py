@@ -14,10 +14,10 @@ from .console import Console
 from .deploy_body import Json
 from .faults import Script
 from .injector import Injector, Leave
-from .inputs import FromOutside, InputModel, InvalidInput, Seconds, read
+from .inputs import FromOutside, InputModel, InvalidInput, Seconds, read_input
 from .page import page
 from .platform import Changes, EmulatedJob, Fail, Model, Refusal
-from .responses import answered, parsed, refused
+from .responses import answered, parsed_body, refused
 
 
 class _Deployment(FromOutside):
@@ -47,7 +47,7 @@ class _Away(FromOutside):
 
 def _read(kind: type[InputModel], body: Json) -> InputModel:
     try:
-        return read(kind, body)
+        return read_input(kind, body)
     except InvalidInput as mistake:
         raise Refusal(400, "INVALID_PARAMETER", *mistake.messages) from None
 
@@ -83,7 +83,7 @@ def add_routes(app: web.Application, console: Console, trouble: Injector, leave:
             body = await request.read()
             try:
                 with console.changing():
-                    found = operation(request.match_info.get("id", ""), parsed(body) if body else None)
+                    found = operation(request.match_info.get("id", ""), parsed_body(body) if body else None)
             except Refusal as refusal:
                 return refused(refusal)
             return web.Response(status=204) if found is None else answered(found)
@@ -102,7 +102,7 @@ def add_routes(app: web.Application, console: Console, trouble: Injector, leave:
 
     async def away(request: web.Request) -> web.Response:
         try:
-            seconds = _read(_Away, parsed(await request.read())).seconds
+            seconds = _read(_Away, parsed_body(await request.read())).seconds
         except Refusal as refusal:
             return refused(refusal)
         response = web.Response(status=204)

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import yaml
 from pydantic import BeforeValidator, Field, JsonValue
 
-from .inputs import FromOutside, InvalidInput, Seconds, read
+from .inputs import FromOutside, InvalidInput, Seconds, read_input
 from .platform import NEVER_SECONDS, Oddity, Shape
 from .routes import OPERATIONS, Operation
 
@@ -142,7 +142,7 @@ class Someone(_Effect):
     seconds: Seconds = 5.0
 
 
-class Clock(_Effect):
+class ClockJump(_Effect):
     """The effect `clock`."""
 
     kind: Literal["clock"] = Field(
@@ -154,9 +154,9 @@ class Clock(_Effect):
 
 
 Effect: TypeAlias = Annotated[
-    Away | Reset | Cut | Slow | Answer | OddJob | Someone | Clock, Field(discriminator="kind")
+    Away | Reset | Cut | Slow | Answer | OddJob | Someone | ClockJump, Field(discriminator="kind")
 ]
-_EFFECTS: Final[tuple[type[_Effect], ...]] = (Away, Reset, Cut, Slow, Answer, OddJob, Someone, Clock)
+_EFFECTS: Final[tuple[type[_Effect], ...]] = (Away, Reset, Cut, Slow, Answer, OddJob, Someone, ClockJump)
 
 
 # The usual effects, by their names.
@@ -246,8 +246,8 @@ def _kinds() -> dict[str, Effect]:
         "someone-undeployed": Someone(does="undeployed"),
         "someone-deploys": Someone(does="deploys"),
         "someone-undeploys": Someone(does="undeploys"),
-        "clock-ahead": Clock(seconds=3600),
-        "clock-behind": Clock(seconds=-3600),
+        "clock-ahead": ClockJump(seconds=3600),
+        "clock-behind": ClockJump(seconds=-3600),
     }
     return {name: kind.model_copy(update={"name": name}) for name, kind in kinds.items()}
 
@@ -341,7 +341,7 @@ def script_in(path: Path) -> Script:
         InvalidInput: there is none in it.
     """
     try:
-        return read(Script, yaml.safe_load(path.read_text("utf-8")) or {}, "the file")
+        return read_input(Script, yaml.safe_load(path.read_text("utf-8")) or {}, "the file")
     except OSError as error:
         raise InvalidInput(f"can't be read: {error.strerror}") from None
     except (UnicodeError, yaml.YAMLError) as error:
@@ -358,7 +358,7 @@ def fault_in(text: str) -> ScriptedFault:
         given = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(f"is no YAML: {' '.join(str(error).split())}") from None
-    return read(ScriptedFault, given if isinstance(given, dict) else {"then": given}, "the fault")
+    return read_input(ScriptedFault, given if isinstance(given, dict) else {"then": given}, "the fault")
 
 
 def chance(probability: float) -> ScriptedFault:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from .console import Console, Recorded
 from .deploy_body import Json
-from .faults import Answer, Away, Clock, Cut, Effect, Faults, OddJob, Reset, Script, Slow, Someone
+from .faults import Answer, Away, ClockJump, Cut, Effect, Faults, OddJob, Reset, Script, Slow, Someone
 from .platform import MODEL_TYPES, Model, Oddity, Refusal
 from .responses import answered
 from .routes import Asked, asked
@@ -92,7 +92,7 @@ class Injector:
                 return self._dated(self._odd(request, take, effect))
             case Someone():
                 return self._dated(self._meanwhile(request, take, effect))
-            case Clock():
+            case ClockJump():
                 self._clock_ahead_seconds = effect.seconds
                 return self._dated(take())
 

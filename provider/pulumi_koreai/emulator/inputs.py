@@ -37,7 +37,7 @@ class InvalidInput(ValueError):
         self.messages = messages
 
 
-def read(kind: type[InputModel], value: object, whole: str = "the body") -> InputModel:
+def read_input(kind: type[InputModel], value: object, whole: str = "the body") -> InputModel:
     """`value` as a `kind`.
 
     Args:

@@ -32,7 +32,7 @@ def failed(shape: Shape, reason: str) -> dict[str, Json]:
     return _FAILED[shape](reason)
 
 
-def parsed(body: bytes) -> Json:
+def parsed_body(body: bytes) -> Json:
     """A request's body.
 
     Raises:

@@ -22,7 +22,7 @@ from .deploy_body import Json
 from .faults import Script, ScriptedFault
 from .injector import Injector
 from .platform import Changes, EmulatedJob, EmulatorSettings, Model, Refusal, random_ids
-from .responses import answered, failed, parsed, refused
+from .responses import answered, failed, parsed_body, refused
 from .routes import Operation, asked
 
 Spelling = Literal["dock-statusId", "dockStatusId", "dockstatusId", "_id", "as-in-samples"]
@@ -218,7 +218,7 @@ class Server(Console):
                     raise Refusal(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json")
                 model_type = request.query.get("modelType")
                 return self._answer(
-                    self.platform.deploy(account, this.subject, model_type, parsed(body)), "dock-statusId"
+                    self.platform.deploy(account, this.subject, model_type, parsed_body(body)), "dock-statusId"
                 )
 
     def _account(self, request: web.Request, scope: Operation) -> str:
@@ -346,6 +346,6 @@ def _readable(body: bytes) -> Json:
     if not body:
         return None
     try:
-        return parsed(body)
+        return parsed_body(body)
     except Refusal:
         return body.decode(errors="replace")

@@ -23,7 +23,7 @@ from typing import Final, TextIO
 from pulumi_koreai.pipeline.forge import TOKENS, Forge, ForgeError, forge
 from pulumi_koreai.report import markdown
 from pulumi_koreai.report.command import LEAST_MAX_CHARS, MAX_CHARS, REFUSED
-from pulumi_koreai.report.engine_json import Digest, ReadingError, read
+from pulumi_koreai.report.engine_json import Digest, ReadingError, read_engine_json
 from pulumi_koreai.stackfile.yamlfile import YamlFile
 
 FINE: Final = 0
@@ -112,7 +112,7 @@ class Stack:
         with self._digest.open("w", encoding="utf-8") as digest:
             code, errors = self._pulumi("preview", *options, *self._logged(), stdout=digest)
         try:
-            told = read(self._digest.read_text(encoding="utf-8"))
+            told = read_engine_json(self._digest.read_text(encoding="utf-8"))
         except ReadingError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
             return Outcome(self.name, "**The preview failed.**", markdown.fenced(errors), failed=True)
         violations = self._violations()

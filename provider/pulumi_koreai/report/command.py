@@ -8,7 +8,7 @@ from typing import Final
 
 from . import gantt
 from .changes import ChangeKind
-from .engine_json import Digest, ReadingError, read
+from .engine_json import Digest, ReadingError, read_engine_json
 from .preview import Preview
 from .run import Report
 
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
-        told = read(text)
+        told = read_engine_json(text)
     except (OSError, UnicodeDecodeError, ReadingError) as error:
         print(f"error: {given.file}: {error}", file=sys.stderr)
         return USAGE

@@ -241,7 +241,7 @@ class Run:
     complete: bool = False
 
 
-def read(text: str) -> Digest | Run:
+def read_engine_json(text: str) -> Digest | Run:
     """Read what the engine printed.
 
     Raises:

@@ -38,6 +38,7 @@ class Bar:
         label: what was done.
         begun: seconds since 1970.
         ended: seconds since 1970, not before `begun`.
+        seconds: how long it took, as exactly as that is known; the table beside the picture shows the same.
     """
 
     name: str
@@ -45,19 +46,23 @@ class Bar:
     label: str
     begun: int
     ended: int
+    seconds: float
 
 
 def mermaid(bars: Sequence[Bar]) -> str:
     """A fenced mermaid chart of the longest bars, in the order of their beginnings; the axis is the reader's time."""
     longest = sorted(bars, key=lambda bar: bar.begun - bar.ended)[:_MERMAID_BARS]
-    lines = ["```mermaid", "gantt", "  dateFormat x", "  axisFormat %H:%M:%S", "  todayMarker off"]
+    first = min((bar.begun for bar in longest), default=0)
+    tick = _tick(max((bar.ended for bar in longest), default=0) - first)
+    head = ["gantt", "  dateFormat x", "  axisFormat %H:%M:%S", f"  tickInterval {tick}second", "  todayMarker off"]
+    lines = ["```mermaid", *head]
     section = None
     for bar in _rows(longest):
         if bar.name != section:
             lines.append(f"  section {_plain(bar.name)}")
             section = bar.name
         since, until = bar.begun * 1000, max(bar.ended, bar.begun + 1) * 1000  # `x` counts milliseconds
-        lines.append(f"  {bar.label} {spoken(bar.ended - bar.begun)} :{_MERMAID_TAG[bar.kind]}{since}, {until}")
+        lines.append(f"  {bar.label} {spoken(bar.seconds)} :{_MERMAID_TAG[bar.kind]}{since}, {until}")
     lines.append("```")
     if len(longest) < len(bars):
         lines += ["", f"The {len(longest)} longest of {len(bars)} jobs; a file of `--gantt` has all."]
@@ -114,18 +119,22 @@ def _legend() -> list[str]:
 
 
 def _axis(span: int, scale: float, height: int) -> list[str]:
-    tick = next((tick for tick in _TICKS_SECONDS if span / tick <= _MAX_TICKS), span)
     parts = []
-    for second in range(0, span + 1, tick):
+    for second in range(0, span + 1, _tick(span)):
         x = _LEFT + second * scale
         parts.append(f'<line x1="{x:.1f}" y1="{_TOP - 4}" x2="{x:.1f}" y2="{height - 8}" stroke="#e4e7eb"/>')
         parts.append(f'<text x="{x:.1f}" y="{_TOP - 8}" text-anchor="middle" fill="#52606d">{spoken(second)}</text>')
     return parts
 
 
+def _tick(span: int) -> int:
+    """The seconds between two labels of an axis, whole ones: in between, two labels would be the same."""
+    return next((tick for tick in _TICKS_SECONDS if span / tick <= _MAX_TICKS), span)
+
+
 def _bar(bar: Bar, first: int, scale: float, y: int) -> str:
     x, width = _LEFT + (bar.begun - first) * scale, max((bar.ended - bar.begun) * scale, 2)
-    says = f"{_xml(bar.name)}: {bar.label}, {spoken(bar.ended - bar.begun)}"
+    says = f"{_xml(bar.name)}: {bar.label}, {spoken(bar.seconds)}"
     return (
         f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW_HEIGHT - 6}" rx="2" fill="{_FILL[bar.kind]}">'
         f"<title>{says}</title></rect>"

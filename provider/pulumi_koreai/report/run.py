@@ -27,7 +27,7 @@ class ReportedJob:
 
     Attributes:
         action: `deploy` or `undeploy`.
-        id: `ds-…`, "" when it was not told.
+        id: `ds-…`, "" where no line has it.
         begun: seconds since 1970.
         ended: likewise, to within a few seconds where another job came after it.
         seconds: how long it took; exact where the provider has watched it, for a model's last job.
@@ -41,7 +41,7 @@ class ReportedJob:
 
 
 @dataclass(frozen=True)
-class Told:
+class OperationReport:
     """What came of one operation on a model.
 
     Attributes:
@@ -63,7 +63,7 @@ class Told:
     ended: int
 
     @classmethod
-    def of(cls, operation: Operation, last: int) -> "Told":
+    def of(cls, operation: Operation, last: int) -> "OperationReport":
         """Work out what an operation's events mean.
 
         Args:
@@ -96,38 +96,38 @@ class Report:
     """
 
     run: Run
-    models: list[Told]
+    models: list[OperationReport]
     others: Counter[str]
 
     @classmethod
     def of(cls, run: Run) -> "Report":
         """Work out what the events mean."""
-        # A replacement is told of in its halves; the whole of it is none of the engine's work.
+        # A replacement is reported in its halves; the whole of it is no work of the engine's.
         real = [operation for operation in run.operations if operation.step.op != "replace"]
-        models = [Told.of(operation, run.last) for operation in real if operation.step.is_model]
+        models = [OperationReport.of(operation, run.last) for operation in real if operation.step.is_model]
         foreign = [one.step for one in real if not one.step.is_model and not one.step.is_the_engine_s]
         return cls(run, models, Counter(step.op for step in foreign))
 
     @property
     def failed(self) -> bool:
         """Whether the run is not what was wanted of it."""
-        return bool(self.run.errors) or not self.run.complete or any(told.reason for told in self.models)
+        return bool(self.run.errors) or not self.run.complete or any(one.reason for one in self.models)
 
     @property
-    def worked_on(self) -> list[Told]:
-        return [told for told in self.models if told.outcome != "unchanged"]
+    def worked_on(self) -> list[OperationReport]:
+        return [one for one in self.models if one.outcome != "unchanged"]
 
     @property
     def not_begun(self) -> list[str]:
         """The models of the stack's file that the run never came to."""
-        seen = {told.name for told in self.models}
+        seen = {one.name for one in self.models}
         return [name for name in self.run.declared if name not in seen] if self.failed else []
 
     def markdown(self, max_chars: int) -> str:
         """The report, the summary first; what finds no room is counted in it."""
         blocks = [self._summary(), *self._failures(max_chars // 3)]
         after: list[str] = []
-        unchanged = [told.name for told in self.models if told.outcome == "unchanged"]
+        unchanged = [one.name for one in self.models if one.outcome == "unchanged"]
         if unchanged:
             after.append(f"{markdown.counted(len(unchanged), 'model')} unchanged: {markdown.names(unchanged)}.")
         if self.not_begun:
@@ -135,39 +135,40 @@ class Report:
                 f"{markdown.counted(len(self.not_begun), 'model')} not begun: {markdown.names(self.not_begun)}."
             )
         if self.others:
-            told = markdown.listed([f"{count} {markdown.prose(op)}" for op, count in sorted(self.others.items())])
-            after.append(f"Resources of other kinds, not described here: {told}.")
+            kinds = markdown.listed([f"{count} {markdown.prose(op)}" for op, count in sorted(self.others.items())])
+            after.append(f"Resources of other kinds, not described here: {kinds}.")
         if bars := self.bars():
             after.append(markdown.folded("When each job ran", gantt.mermaid(bars)))
         room = max_chars - sum(len(block) + 2 for block in blocks + after)
         return "\n\n".join([*blocks, *self._table(room), *after]) + "\n"
 
     def bars(self) -> list[Bar]:
-        """The jobs, for a picture; one for the whole operation where no job was told of."""
+        """The jobs, for a picture; one for the whole operation where no job was reported."""
         found = []
-        for told in self.worked_on:
-            ill = told.outcome in ("failed", "not finished")
-            for index, job in enumerate(told.jobs):
-                failed = ill and index == len(told.jobs) - 1
-                found.append(Bar(told.name, "failed" if failed else _kind_of(job), job.action, job.begun, job.ended))
+        for one in self.worked_on:
+            ill = one.outcome in ("failed", "not finished")
+            for index, job in enumerate(one.jobs):
+                failed = ill and index == len(one.jobs) - 1
+                kind = "failed" if failed else _kind_of(job)
+                found.append(Bar(one.name, kind, job.action, job.begun, job.ended, job.seconds))
         return found
 
     def _summary(self) -> str:
-        counts = Counter(told.outcome for told in self.worked_on)
+        counts = Counter(one.outcome for one in self.worked_on)
         took = spoken(self.run.last - self.run.first)
         parts = [f"{counts[outcome]} {outcome}" for outcome in ("failed", "not finished", "done") if counts[outcome]]
         if self.not_begun:
             parts.append(f"{len(self.not_begun)} not begun")
-        told = f": {', '.join(parts)}" if parts else "; no model was worked on"
+        counted = f": {', '.join(parts)}" if parts else "; no model was worked on"
         if not self.run.complete:
-            return f"**The run broke off after {took}{told}.**"
-        return f"**The run {'failed' if self.failed else 'ended well'} after {took}{told}.**"
+            return f"**The run broke off after {took}{counted}.**"
+        return f"**The run {'failed' if self.failed else 'ended well'} after {took}{counted}.**"
 
     def _failures(self, room: int) -> Iterator[str]:
         failures = [
-            f"{markdown.code(told.name)} {told.outcome}:\n\n{markdown.fenced(told.reason)}"
-            for told in self.models
-            if told.reason
+            f"{markdown.code(one.name)} {one.outcome}:\n\n{markdown.fenced(one.reason)}"
+            for one in self.models
+            if one.reason
         ]
         if not failures:
             failures = [markdown.fenced(line.text) for line in self.run.errors]
@@ -180,7 +181,7 @@ class Report:
         order: dict[Outcome, int] = {"failed": 0, "not finished": 1, "done": 2, "unchanged": 3}
         header = ["", "model", "what was done", "jobs", "time"]
         head = markdown.table(header, [])
-        rows = [_row(told) for told in sorted(self.worked_on, key=lambda told: (order[told.outcome], told.name))]
+        rows = [_row(one) for one in sorted(self.worked_on, key=lambda one: (order[one.outcome], one.name))]
         lines = [markdown.table(header, [row]).splitlines()[-1] for row in rows]
         kept = markdown.fitting(lines, room - 2 * len(head) - 400)
         if kept:
@@ -191,14 +192,14 @@ class Report:
             yield f"Left out here, for want of room: {markdown.counted(len(lines) - len(kept), 'more model')}."
 
 
-def _row(told: Told) -> Sequence[str]:
-    mark = {"failed": "✗", "not finished": "…", "done": "✓", "unchanged": ""}[told.outcome]
+def _row(one: OperationReport) -> Sequence[str]:
+    mark = {"failed": "✗", "not finished": "…", "done": "✓", "unchanged": ""}[one.outcome]
     jobs = "<br>".join(
         f"{job.action} {markdown.code(job.id) if job.id else ''} {spoken(job.seconds)}".replace("  ", " ")
-        for job in told.jobs
+        for job in one.jobs
     )
-    outcome = f"{mark} {told.outcome}".replace(" ", "\N{NO-BREAK SPACE}")
-    return [outcome, markdown.code(told.name), markdown.prose(told.what), jobs, spoken(told.ended - told.begun)]
+    outcome = f"{mark} {one.outcome}".replace(" ", "\N{NO-BREAK SPACE}")
+    return [outcome, markdown.code(one.name), markdown.prose(one.what), jobs, spoken(one.ended - one.begun)]
 
 
 def _kind_of(job: ReportedJob) -> Literal["deploy", "undeploy"]:

@@ -25,8 +25,8 @@ from ..api.declared import UNKNOWN
 from ..api.errors import ConfigError
 from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
-from ..core.faults import Path, counted, fit
-from .entries import MODELS_KEY, StackFileError, model_ids, read
+from ..core.faults import Path, error_count, fit
+from .entries import MODELS_KEY, StackFileError, model_ids, read_entries
 from .schema import SETTINGS
 from .terms import PULUMI
 from .yamlfile import NotYaml, Place, YamlFile
@@ -139,7 +139,7 @@ def _models_faults(models: object) -> Iterator[tuple[Path, str]]:
         yield (), f"{MODELS_KEY} is missing; write `{{}}` for no model"
         return
     try:
-        read(models)
+        read_entries(models)
     except StackFileError as error:
         for name, fault in error.faults:
             if name is None:
@@ -211,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for finding in found:
             print(f"{name}:{finding.place.line}:{finding.place.column}: {finding.text}")
     if total:
-        print(f"{counted(total)} in {len(names)} file{'s' if len(names) != 1 else ''}", file=sys.stderr)
+        print(f"{error_count(total)} in {len(names)} file{'s' if len(names) != 1 else ''}", file=sys.stderr)
     return status or (_EXIT_FAULTS if total else 0)
 
 

@@ -29,7 +29,7 @@ class StackFileError(KoreaiError):
         super().__init__(listing(f"`{MODELS_KEY}`", faults))
 
 
-def read(models: object) -> dict[str, FileSpec]:
+def read_entries(models: object) -> dict[str, FileSpec]:
     """Read the map of models, in an order in which each comes after those that it depends on.
 
     Raises:
