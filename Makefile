@@ -28,6 +28,9 @@ test-all: lint typecheck engine ## everything in its full size: what a night run
 	@KOREAI_TESTS=all $(PYTEST) $(PYTEST_ARGS)
 	@$(MAKE) --silent oldest
 
+mutants: engine ## break the code one line at a time: do the tests of `make test` see it?
+	@PYTHONPATH=tools $(BIN)/python -m mutants
+
 lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
