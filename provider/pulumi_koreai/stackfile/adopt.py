@@ -174,10 +174,10 @@ def inserted(text: str, name: str, entry: Entry) -> str:
         after = None
     if after != {**data, _CONFIG: {**config, MODELS_KEY: {**models, name: entry}}}:
         raise CantInsert(_NOT_IN_BLOCK_STYLE)
-    known = {finding.text for finding in findings(text.encode())}
-    if new := [finding.text for finding in findings(result.encode()) if finding.text not in known]:
+    known = {finding.path for finding in findings(text.encode())}
+    if new := [finding for finding in findings(result.encode()) if finding.path not in known]:
         # A file without models has that fault before, and none after.
-        raise CantInsert("; ".join(new))
+        raise CantInsert("; ".join(finding.text for finding in new))
     return result
 
 

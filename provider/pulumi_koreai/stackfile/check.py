@@ -45,10 +45,17 @@ _EXIT_UNREADABLE: Final = 2
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A fault of a file: where, and what it is, in one line."""
+    """A fault of a file.
+
+    Attributes:
+        place: where it is.
+        text: what it is, in one line.
+        path: the keys from the top of the file down to it, as far as it has any.
+    """
 
     place: Place
     text: str
+    path: Path = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,11 @@ def _checked(content: bytes) -> _Checked:
     written_as = {_full(key): key for key in config} if isinstance(config, Mapping) else {}
     values = {full: config[key] for full, key in written_as.items()} if isinstance(config, Mapping) else {}
     for key, text in _settings_faults(values):
-        found.append(Finding(file.place((_CONFIG, written_as.get(key, key))), clean(f"{key}: {text}")))
+        setting: Path = (_CONFIG, written_as.get(key, key))
+        found.append(Finding(file.place(setting), clean(f"{key}: {text}"), setting))
     models_path: Path = (_CONFIG, written_as.get(MODELS_KEY, MODELS_KEY))
     for path, text in _models_faults(values.get(MODELS_KEY)):
-        found.append(Finding(file.place((*models_path, *path)), clean(text)))
+        found.append(Finding(file.place((*models_path, *path)), clean(text), (*models_path, *path)))
     models: dict[str, tuple[str, Place]] = {}
     for name, model_id in model_ids(values.get(MODELS_KEY)):
         models.setdefault(model_id, (name, file.place((*models_path, name, "modelId"))))
