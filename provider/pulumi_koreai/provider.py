@@ -212,7 +212,7 @@ class ModelDeploymentProvider(ResourceProvider):
             except Stopped as stopped:
                 if stopped.is_bug:
                     raise stopped.cause from None
-                reason = PULUMI.stopped(stopped, bug="", recordable=True)
+                reason = PULUMI.stopped(stopped, bug=of_ours, recordable=True)
                 error = Cancelled(reason) if stopped.is_interruption else DeploymentError(reason)
                 raise error from stopped.cause
 
@@ -240,7 +240,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 hosted = current_call().hosted
                 if stopped.is_bug and not (hosted and stopped.has_news):
                     raise stopped.cause from None
-                reason = PULUMI.stopped(stopped, bug=_bug(stopped), recordable=hosted)
+                reason = PULUMI.stopped(stopped, bug=of_ours, recordable=hosted)
                 if stopped.now is not None and stopped.has_news:
                     outputs = state.outputs(spec, stopped.now)
                     raise PartialFailure(spec.model_id, outputs, [reason]) from stopped.cause
@@ -282,15 +282,6 @@ def _impact(model_id: str, news: Mapping[str, object], record: Record, *, settle
         known = declared_id if isinstance(declared_id, str) else None
         return Impact.of_replacing(record, known, spec.goal(adopt=True))
     return Impact.ahead(record, spec.goal(adopt=not adopted), settled=settled)
-
-
-def _bug(stopped: Stopped) -> str:
-    """A bug of ours, and that the job goes on: forgotten, it would be begun a second time."""
-    if not stopped.is_bug or stopped.now is None:
-        return ""
-    return (
-        f"{PULUMI.unfinished(stopped.model_id, Unfinished.of(stopped.now))}\n{of_ours(stopped.cause, 'this provider')}"
-    )
 
 
 def _holds_unknown(value: object) -> bool:

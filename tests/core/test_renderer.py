@@ -24,6 +24,11 @@ NOTES = [
 INTERRUPTED = KeyboardInterrupt()
 
 
+def report(error: BaseException) -> str:
+    """What a front end says of a bug."""
+    return f"report {type(error).__name__}"
+
+
 def everything(renderer: Renderer) -> list[str]:
     """A sentence of each kind that a front end can show."""
     stopped = [
@@ -36,7 +41,7 @@ def everything(renderer: Renderer) -> list[str]:
         *(renderer.advice(Advice(kind, "it")) for kind in AdviceKind),
         *map(renderer.note, NOTES),
         *(line for _, record, goal, _, _ in TABLE for line in renderer.impact(MODEL, ahead(record, goal))),
-        *(renderer.stopped(one, bug="a bug", recordable=recordable) for one in stopped for recordable in (True, False)),
+        *(renderer.stopped(one, bug=report, recordable=recordable) for one in stopped for recordable in (True, False)),
     ]
 
 
@@ -82,24 +87,24 @@ def test_an_error_is_followed_by_what_to_do() -> None:
 )
 def test_an_interruption_says_what_is_known_to_run(now: Record | None, words: str) -> None:
     stopped = Stopped("update", MODEL, INTERRUPTED, FAILED, now, Goal(REQUEST))
-    assert PULUMI.stopped(stopped, bug="", recordable=True).startswith(words)
+    assert PULUMI.stopped(stopped, bug=report, recordable=True).startswith(words)
 
 
 def test_an_interrupted_deletion_is_begun_again_by_the_same_command() -> None:
     stopped = Stopped("delete", MODEL, INTERRUPTED, RUNNING, UNDEPLOYING, None)
-    assert "run the same command again" in PULUMI.stopped(stopped, bug="", recordable=True)
+    assert "run the same command again" in PULUMI.stopped(stopped, bug=report, recordable=True)
 
 
 def test_an_update_that_ended_between_its_undeploy_and_its_deploy_says_that_the_model_is_down() -> None:
     error = ApiError("deploying", method="POST", path="/p")
     down = Stopped("update", MODEL, error, RUNNING, OFF, Goal(REQUEST))
-    assert "cm-1 was undeployed first and is not deployed now." in PULUMI.stopped(down, bug="", recordable=True)
+    assert "cm-1 was undeployed first and is not deployed now." in PULUMI.stopped(down, bug=report, recordable=True)
     for other in (
         Stopped("update", MODEL, error, OFF, OFF, Goal(REQUEST)),
         Stopped("update", MODEL, error, RUNNING, OFF, Goal(None)),
         Stopped("update", MODEL, error, RUNNING, RUNNING, Goal(REQUEST)),
     ):
-        assert "undeployed first" not in PULUMI.stopped(other, bug="", recordable=True)
+        assert "undeployed first" not in PULUMI.stopped(other, bug=report, recordable=True)
 
 
 def test_what_can_not_be_recorded_says_what_the_next_run_does() -> None:
@@ -115,7 +120,10 @@ def test_what_can_not_be_recorded_says_what_the_next_run_does() -> None:
 def test_a_bug_and_a_wrong_configuration_are_said_as_they_are() -> None:
     bug = Stopped("update", MODEL, ZeroDivisionError(), RUNNING, DEPLOYING, Goal(REQUEST))
     assert (bug.is_bug, bug.is_interruption, bug.has_news) == (True, False, True)
-    assert PULUMI.stopped(bug, bug="report it", recordable=True) == "report it"
+    assert PULUMI.stopped(bug, bug=report, recordable=True).splitlines() == [
+        "the deploy of cm-1 was still running when last seen; job ds-3 is resumed.",
+        "report ZeroDivisionError",
+    ]
     assert not Stopped("update", MODEL, ConfigError([]), RUNNING, RUNNING, Goal(REQUEST)).has_news
 
 

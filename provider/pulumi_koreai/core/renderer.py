@@ -1,6 +1,6 @@
 """Sentences out of facts, made once, at the edge: each front end has one `Renderer`, with its commands and names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..api.errors import Advice, AdviceKind, ConfigError, KoreaiError, SettingFault
@@ -162,19 +162,23 @@ class Renderer:
             runs = f"what runs for {model_id} is unknown"
         return f"interrupted; {runs}; {what_now}."
 
-    def stopped(self, stopped: Stopped, *, bug: str, recordable: bool) -> str:
+    def stopped(self, stopped: Stopped, *, bug: Callable[[BaseException], str], recordable: bool) -> str:
         """Why a call ended early and what to do now.
 
         Args:
             stopped: the facts.
-            bug: what is said where it was a bug of this package.
+            bug: what is said of a bug of this package.
             recordable: whether the engine records what is known of a model whose call failed.
         """
         model_id, now = stopped.model_id, stopped.now
         if stopped.is_interruption:
             lines = [self.interrupted(model_id, now, self._after_interruption(stopped))]
+        elif isinstance(stopped.cause, KoreaiError):
+            lines = [self.error(stopped.cause)]
         else:
-            lines = [self.error(stopped.cause) if isinstance(stopped.cause, KoreaiError) else bug]
+            # The job goes on: forgotten, it would be begun a second time.
+            lines = [self.unfinished(model_id, Unfinished.of(now))] if now else []
+            lines.append(bug(stopped.cause))
         if stopped.undeployed_first:
             lines.append(f"{model_id} was undeployed first and is not deployed now.")
         if not recordable and stopped.has_news and now is not None:

@@ -53,7 +53,7 @@ def of_provider(error: BaseException, doing: str) -> str:
     return said
 
 
-def of_ours(error: BaseException, whose: str) -> str:
+def of_ours(error: BaseException, whose: str = "this provider") -> str:
     """What the user reads of a fault of this package itself: everything there is, and whom to tell.
 
     Args:

@@ -226,7 +226,7 @@ class ModelDeployment:
             news = now is not None and now != recorded
             if stopped.is_bug and not news:
                 raise stopped.cause from None
-            reason = TERRAFORM.stopped(stopped, bug=_bug(stopped), recordable=True)
+            reason = TERRAFORM.stopped(stopped, bug=of_ours, recordable=True)
             if now is None or not news:
                 _report(diagnostics, reason)
                 return None
@@ -255,7 +255,7 @@ class ModelDeployment:
         except Stopped as stopped:
             if stopped.is_bug:
                 raise stopped.cause from None
-            _report(diagnostics, TERRAFORM.stopped(stopped, bug="", recordable=True))
+            _report(diagnostics, TERRAFORM.stopped(stopped, bug=of_ours, recordable=True))
             return prior | state.results(stopped.now or before)
         except KoreaiError as error:
             _report(diagnostics, TERRAFORM.error(error))
@@ -292,14 +292,6 @@ def _unfinished(prior: Values, record: Record) -> Unfinished | None:
     if not state.settled(prior, record):
         return unfinished
     return replace(unfinished, why=Why.CREATION_CUT_SHORT) if prior["unfinished_creation"] else None
-
-
-def _bug(stopped: Stopped) -> str:
-    """A bug of ours, and that the job goes on: forgotten, it would be begun a second time."""
-    if not stopped.is_bug or stopped.now is None:
-        return ""
-    unfinished = TERRAFORM.unfinished(stopped.model_id, Unfinished.of(stopped.now))
-    return f"{unfinished}\n{of_ours(stopped.cause, 'this provider')}"
 
 
 def _report(diagnostics: Diagnostics, text: str, *, severity: Literal["error", "warning"] = "error") -> None:
