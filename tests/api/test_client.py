@@ -663,13 +663,20 @@ def test_a_retry_after_that_can_not_be_read_or_has_passed_does_no_harm(dial: Dia
 
 
 @pytest.mark.parametrize("given", ["3601", "9" * 400])
-@pytest.mark.parametrize("operation", ["deploy", "undeploy", "ask"])
+@pytest.mark.parametrize("operation", ["deploy", "undeploy"])
 def test_a_retry_after_beyond_the_deadline_is_not_waited_for(dial: Dial, operation: str, given: str) -> None:
     line = dial(reply(429, None, {"Retry-After": given}))
     error = line.fails(operation)
     assert line.clock.sleeps == []
     assert type(error) is RateLimited
     assert error.retry_after == float(given)
+
+
+@pytest.mark.parametrize("given", ["3601", "9" * 400])
+def test_a_look_is_held_up_by_some_minutes_at_most(dial: Dial, given: str) -> None:
+    line = dial(reply(429, None, {"Retry-After": given}), reply(200, JOB))
+    assert line.ask().id == "ds-1"
+    assert line.clock.sleeps == [300.0]
 
 
 # The pace
@@ -854,7 +861,7 @@ ADVICE: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
     ("422 of a deploy", "deploy", reply(422), Refused, ["first deployment"]),
     (
         "429",
-        "ask",
+        "undeploy",
         reply(429, None, {"Retry-After": "9999"}),
         RateLimited,
         ["60 calls a minute", "koreai:requestsPerMinute"],
@@ -865,6 +872,13 @@ ADVICE: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
         reply(409, {"message": "model is being deployed"}, {"Retry-After": "9999"}),
         Busy,
         ["Another job is running"],
+    ),
+    (
+        "409 of a model that is deployed",
+        "deploy",
+        reply(409, {"message": "A deployment of this model is already running. Undeploy it first."}),
+        Refused,
+        ["is deployed already", "`adopt`"],
     ),
     ("an HTML page", "deploy", reply(200, SIGN_IN_PAGE), BadAnswer, ["koreai:host", "sign-in page"]),
     ("500", "deploy", reply(500), ServerError, []),

@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 
 from pulumi_koreai.api.declared import UNKNOWN, DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters
 from pulumi_koreai.api.dock_job import DockJob
-from pulumi_koreai.api.messages import clean, message_in, says_not_deployed
+from pulumi_koreai.api.messages import clean, message_in, says_already_deployed, says_not_deployed
 
 ID_SPELLINGS = ("dock-statusId", "dockStatusId", "dockstatusId", "_id")
 
@@ -449,3 +449,20 @@ def test_an_empty_spelling_does_not_hide_the_id_and_a_number_is_one(answer: dict
 def test_what_is_no_id_makes_no_job(no_id: JsonValue) -> None:
     with pytest.raises(ValidationError):
         DockJob.parse({"_id": no_id, "status": "SUCCESS"})
+
+
+@pytest.mark.parametrize(
+    "message, already",
+    [
+        ("A deployment of this model is already running. Undeploy it first.", True),
+        ("The model cm-1 is already deployed", True),
+        ("Undeploy the model first", True),
+        ("Another job is already running on the model", False),
+        ("A deploy job of this model is already running", False),
+        ("Model deployment is already in progress", False),
+        ("The model is already deploying", False),
+        ("The quota is already used up", False),
+    ],
+)
+def test_the_platform_says_that_a_model_is_deployed_already(message: str, already: bool) -> None:
+    assert says_already_deployed(message) is already

@@ -46,6 +46,7 @@ class AdviceKind(Enum):
     UNKNOWN_MODEL = auto()  # the host
     SLOW_DOWN = auto()  # this process's own calls a minute
     DEPLOY_BY_HAND_FIRST = auto()
+    ADOPT_OR_UNDEPLOY = auto()
     LOOK_AT_MODEL = auto()
     SETTLE_DEPLOY = auto()  # the model
     REPEAT_UNDEPLOY = auto()  # the model

@@ -71,6 +71,18 @@ def says_another_job(message: str) -> bool:
     return bool(_ANOTHER_JOB.search(message))
 
 
+_ALREADY_DEPLOYED = re.compile(
+    r"\b(model|deployment)\b[^.;]{0,40}\bis already (running|deployed|active)\b|\bundeploy (it|this|the model) first\b",
+    re.IGNORECASE,
+)
+
+
+def says_already_deployed(message: str) -> bool:
+    """Whether the platform's message is that the model is deployed, and no job runs on it. Not documented either."""
+    found = _ALREADY_DEPLOYED.search(message)
+    return found is not None and not re.search(r"\b(job|operation|in.progress|deploying)\b", message, re.IGNORECASE)
+
+
 def _find_message(body: JsonValue, depth: int) -> str:
     if depth == 0:
         return ""

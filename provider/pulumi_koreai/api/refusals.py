@@ -23,7 +23,7 @@ from .errors import (
     ServerError,
     Unauthorized,
 )
-from .messages import clean, says_another_job, says_not_deployed
+from .messages import clean, says_already_deployed, says_another_job, says_not_deployed
 
 # A 409 of a platform that does one thing to a model at a time says most of it by itself.
 _BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
@@ -62,6 +62,8 @@ class RefusedAnswer:
         of_the_model = self.status in _OF_THE_MODEL and not self.about_job and not self.is_page
         if of_the_model and self.action == "UNDEPLOY" and says_not_deployed(self.message):
             return NotDeployed, None
+        if of_the_model and self.action == "DEPLOY" and says_already_deployed(self.message):
+            return Refused, Advice(AdviceKind.ADOPT_OR_UNDEPLOY)  # no job will end: trying again can't help
         if (self.status == 409 and _BUSY.search(self.message)) or (
             (self.status == 400 or of_the_model) and says_another_job(self.message)
         ):

@@ -32,6 +32,9 @@ ADVICE: Mapping[AdviceKind, str] = {
     AdviceKind.DEPLOY_BY_HAND_FIRST: "The first deployment of a model is made by hand in the console; only later ones"
     " go through the API, and the model must be in the state Ready to Deploy. If it was never deployed, deploy it there"
     " once.",
+    AdviceKind.ADOPT_OR_UNDEPLOY: "The model is deployed already. If that deployment is as declared, set `adopt`"
+    " to true: it is then adopted without a request. Otherwise undeploy the model in the console, then run `{apply}`"
+    " again.",
     AdviceKind.LOOK_AT_MODEL: "Look at the model in the console before you go on.",
     AdviceKind.SETTLE_DEPLOY: "It is unknown whether {subject} is being deployed now, so the deploy is not sent again."
     " Look at the model in the console. If it is deployed as declared, set `adopt` to true (where it was not true"
