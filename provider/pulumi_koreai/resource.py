@@ -1,6 +1,7 @@
 """`ModelDeployment`, as a program declares it."""
 
 import asyncio
+import copy
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -138,14 +139,30 @@ class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
         run = _runs.current()
         run.declare(resource_name, arguments)
         arguments["model_id"] = run.unless_faulty(model_id)
-        super().__init__(ModelDeploymentProvider(), resource_name, {**arguments, **dict.fromkeys(RESULTS)}, opts)
+        super().__init__(
+            ModelDeploymentProvider(), resource_name, {**arguments, **dict.fromkeys(RESULTS)}, _with_timeouts(opts)
+        )
 
 
-def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, str] | None:
+def _with_timeouts(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:
+    """The options with `custom_timeouts` as the SDK needs them: people write a dictionary too."""
+    declared: object = opts.custom_timeouts if opts else None
+    if opts is None or not isinstance(declared, Mapping):
+        return opts
+    known = {key: value for key, value in declared.items() if key in ("create", "update", "delete")}
+    changed = copy.copy(opts)
+    changed.custom_timeouts = pulumi.CustomTimeouts(**known)
+    return changed
+
+
+def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, object] | None:
     """The stock host does not pass the option on to a provider, so it travels among the inputs."""
-    declared = opts.custom_timeouts if opts else None
+    declared: object = opts.custom_timeouts if opts else None
     if not declared:
         return None
+    if isinstance(declared, Mapping):  # a fault of it is reported with all the others
+        return dict(declared)
+    assert isinstance(declared, pulumi.CustomTimeouts)
     timeouts = {"create": declared.create, "update": declared.update, "delete": declared.delete}
     return {operation: timeout for operation, timeout in timeouts.items() if timeout is not None}
 

@@ -430,3 +430,22 @@ def test_every_field_of_the_contract_s_table_can_be_sent() -> None:
 def test_the_job_s_id_is_found_wherever_it_is_spelled_beside_other_ids() -> None:
     for spelling, other in product(ID_SPELLINGS, ("modelId", "accountId", "__v")):
         assert DockJob.parse({other: "cm-1", spelling: "ds-1", "status": "SUCCESS"}).id == "ds-1"
+
+
+@pytest.mark.parametrize(
+    "answer, job_id",
+    [
+        ({"dockStatusId": None, "_id": "ds-1"}, "ds-1"),
+        ({"dock-statusId": "", "dockStatusId": {}, "_id": "ds-1"}, "ds-1"),
+        ({"_id": 4711}, "4711"),
+        ({"dockStatusId": 4711, "_id": "ds-1"}, "4711"),
+    ],
+)
+def test_an_empty_spelling_does_not_hide_the_id_and_a_number_is_one(answer: dict[str, JsonValue], job_id: str) -> None:
+    assert DockJob.parse({**answer, "status": "SUCCESS"}).id == job_id
+
+
+@pytest.mark.parametrize("no_id", [None, "", " ", True, [], {}, 1.5])
+def test_what_is_no_id_makes_no_job(no_id: JsonValue) -> None:
+    with pytest.raises(ValidationError):
+        DockJob.parse({"_id": no_id, "status": "SUCCESS"})

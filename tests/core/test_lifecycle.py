@@ -898,3 +898,21 @@ def test_what_the_client_told_of_its_trouble_stays_until_a_look_goes_well_and_no
         ("deploy", "ds-1", ""),
         ("deploy", "ds-1", "SUCCESS"),
     ]
+
+
+def test_one_look_told_to_come_back_in_an_hour_does_not_sleep_the_deadline_away() -> None:
+    clock, told = SimClock(), Told()
+    began, looks = clock.now, list[float]()
+
+    def serve(request: Request) -> HTTPResponse:
+        if request.method == "GET":
+            looks.append(clock.now - began)
+            if len(looks) == 1:
+                return answer(503, None, {"Retry-After": "3600"})
+        status = "SUCCESS" if clock.now - began > 60 else "IN_PROGRESS"
+        return answer(200, {"dockStatusId": "ds-1", "status": status})
+
+    client = WiredClient(serve, clock, told)
+    Lifecycle(client, MODEL, None, clock=clock, rng=Random(7), reporter=told).reach(DEPLOYED)
+    assert 250 < looks[1] - looks[0] < 350, "some minutes, no more"
+    assert clock.now - began < 400

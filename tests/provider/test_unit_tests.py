@@ -185,3 +185,30 @@ def test_a_run_that_is_refused_is_refused_to_each_of_its_models() -> None:
 
 async def _awaited(coroutine: object) -> object:
     return await coroutine  # type: ignore[misc] # whatever it is
+
+
+def test_timeouts_may_be_a_dictionary_and_a_wrong_key_is_a_fault(tmp_path: Path) -> None:
+    printed = run(
+        tmp_path,
+        """
+        def timed(**timeouts):
+            return model("chat", opts=pulumi.ResourceOptions(custom_timeouts=timeouts))
+
+
+        class Infra(unittest.TestCase):
+            @pulumi.runtime.test
+            def test_1_a_dictionary(self):
+                return timed(create="45m").custom_timeouts.apply(
+                    lambda timeouts: self.assertEqual(timeouts, {"create": "45m"})
+                )
+
+            def test_2_a_wrong_key(self):
+                @pulumi.runtime.test
+                def program():
+                    return timed(creat="45m").state
+
+                with self.assertRaisesRegex(pulumi.RunError, "creat: unknown key; did you mean create"):
+                    program()
+        """,
+    )
+    assert printed.count(" ... ok\n") == 2, printed

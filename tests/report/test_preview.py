@@ -566,3 +566,10 @@ def test_what_is_no_preview_is_said_to_be_none_without_showing_it(text: str, say
 
 def test_the_devices_of_the_largest_hardware_are_among_those_that_can_be_declared() -> None:
     assert set(EIGHT_GPUS) <= set(get_args(DeployRequest.model_fields["device_type"].annotation))
+
+
+@pytest.mark.parametrize("before", ["", "Installing policy pack models 0.1.0...\n", "warning: a new version\n{\n"])
+@pytest.mark.parametrize("after", ["", "\n", "\nwarning: A new version of Pulumi is available.\n{}\n"])
+def test_lines_around_the_document_are_passed_over(before: str, after: str) -> None:
+    document = json.dumps({"steps": [], "diagnostics": [], "changeSummary": {}}, indent=2)
+    assert isinstance(read_engine_json(before + document + after), Digest)

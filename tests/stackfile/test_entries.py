@@ -107,6 +107,19 @@ def test_a_cycle_is_told_as_it_goes() -> None:
     assert text.startswith(name)
 
 
+def test_all_cycles_are_told_at_once() -> None:
+    faults = told(
+        {
+            "a": entry("cm-1", dependsOn=["b"]),
+            "b": entry("cm-2", dependsOn=["a"]),
+            "c": entry("cm-3", dependsOn=["c", "a"]),
+            "d": entry("cm-4", dependsOn=["d", "d"]),
+        }
+    )
+    cycles = [fault.partition("a cycle: ")[2] for fault in faults if "a cycle: " in fault]
+    assert {frozenset(cycle.split(" → ")) for cycle in cycles} == {frozenset("ab"), frozenset("c"), frozenset("d")}
+
+
 def test_an_entry_that_depends_on_itself_is_a_cycle() -> None:
     assert told({"a": entry(dependsOn=["a"])}) == ["a: dependsOn: a cycle: a → a"]
 

@@ -34,7 +34,7 @@ from .errors import (
     WrongJob,
 )
 from .messages import message_in
-from .pacing import Pacer, published_limits
+from .pacing import RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
 from .refusals import RefusedAnswer, is_page, retry_after
 from .settings import Settings
 from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
@@ -230,7 +230,8 @@ class Client:
                             )
                         )
                     return job
-                delay = max(delay, error.retry_after or 0.0)
+                asked = error.retry_after or 0.0
+                delay = max(delay, min(asked, RETRY_AFTER_MAX_SECONDS) if operation.method == "GET" else asked)
                 failures.append(_retry(error, delay))
                 if self._clock.monotonic() + delay >= until:
                     raise error

@@ -4,7 +4,7 @@ Source: the vendor's pages *Deploy a Model API*, *Undeploy a Model API*, *Get Do
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +16,14 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from .messages import MESSAGE_KEYS, clean, message_in
 
 Action = Literal["DEPLOY", "UNDEPLOY"]
+
+_ID_SPELLINGS: Final = ("dock-statusId", "dockStatusId", "dockstatusId", "_id")
 
 
 class DockJob(BaseModel):
@@ -38,13 +41,22 @@ class DockJob(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,200}$")] = Field(
-        validation_alias=AliasChoices("dock-statusId", "dockStatusId", "dockstatusId", "_id")
+        validation_alias=AliasChoices(*_ID_SPELLINGS)
     )
     model_id: str = Field(default="", validation_alias="modelId")
     action: str = ""
     status: Annotated[str, AfterValidator(clean), StringConstraints(min_length=1, to_upper=True)]
     percent: float | None = Field(default=None, validation_alias="percentageComplete")
     raw: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_ids(cls, answer: object) -> object:
+        # One spelling may be null beside another that has the id; and an id may be a number.
+        if not isinstance(answer, dict):
+            return answer
+        ids = {key: _id_in(answer[key]) for key in _ID_SPELLINGS if key in answer}
+        return {key: value for key, value in {**answer, **ids}.items() if key not in ids or value}
 
     @field_validator("model_id", "action", mode="before")
     @classmethod
@@ -90,3 +102,10 @@ class DockJob(BaseModel):
         return message_in(self.raw.get("response")) or message_in(
             {key: value for key, value in self.raw.items() if key in MESSAGE_KEYS}
         )
+
+
+def _id_in(value: object) -> str:
+    """The id in a value, "" where there is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else ""

@@ -13,6 +13,10 @@ from ..base.clock import Clock
 _ARRIVAL_MARGIN_SECONDS: Final = 1.0
 
 
+RETRY_AFTER_MAX_SECONDS: Final = 300.0
+"""The longest that a `Retry-After` holds up a look at a job: a look costs nothing, and the job may have ended."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """At most `requests` in any `seconds`."""

@@ -22,6 +22,7 @@ from ..api.errors import (
     NotFound,
 )
 from ..api.messages import says_not_deployed
+from ..api.pacing import RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
 from ..base.durations import spoken
 from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter
@@ -278,7 +279,8 @@ class Lifecycle:
                 not_yet = isinstance(error, NotFound) and now - began < _NOT_FOUND_GRACE_SECONDS
                 if not (error.transient or not_yet):
                     raise
-            pause = max(self._pause(began, job), (trouble.retry_after or 0.0) if trouble else 0.0)
+            asked = (trouble.retry_after or 0.0) if trouble else 0.0
+            pause = max(self._pause(began, job), min(asked, RETRY_AFTER_MAX_SECONDS))
             what = (job.status, int(job.percent or 0))
             now = self._clock.monotonic()
             # What the client reported of its trouble with a look is over when a look goes well.

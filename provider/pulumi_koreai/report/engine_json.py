@@ -6,9 +6,11 @@ is in them is passed over: the stack's configuration in particular is never read
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -247,15 +249,12 @@ def read_engine_json(text: str) -> Digest | Run:
     Raises:
         ReadingError: it is nothing that the report can read.
     """
+    document = _document(text)
     try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    try:
-        if isinstance(given, dict) and "timestamp" not in given:
-            if not {"steps", "diagnostics", "changeSummary"} & set(given):
+        if document is not None:
+            if not _OF_A_DIGEST & set(document):
                 raise ReadingError("the JSON is no preview's: it has neither `steps` nor `diagnostics`.")
-            digest = Digest.model_validate(given)
+            digest = Digest.model_validate(document)
             return digest.model_copy(update={"steps": _replacements_as_one(digest.steps)})
         events = list(_events(text))
     except ValidationError as error:
@@ -272,6 +271,30 @@ def read_engine_json(text: str) -> Digest | Run:
     ):
         return _planned(events)
     return _run(events)
+
+
+_OF_A_DIGEST: Final = {"steps", "diagnostics", "changeSummary"}
+_BEGINNINGS_TRIED: Final = 50
+
+
+def _document(text: str) -> dict[str, object] | None:
+    """The one document that is no event, whatever lines stand before and after it; None where there is none.
+
+    The engine prints such lines: policy packs that are being installed, a warning of a newer version.
+    """
+    decoder = json.JSONDecoder()
+    found: dict[str, object] | None = None
+    for beginning in islice(re.finditer(r"^\{", text, re.MULTILINE), _BEGINNINGS_TRIED):
+        try:
+            value, _ = decoder.raw_decode(text, beginning.start())
+        except (ValueError, RecursionError):
+            continue
+        if "timestamp" in value:
+            return None  # a stream of events
+        found = found or value
+        if _OF_A_DIGEST & set(value):
+            return dict(value)
+    return found
 
 
 def _events(text: str) -> Iterator[_Event]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Final
 
 from ..api.errors import KoreaiError
@@ -95,10 +96,12 @@ def _order(models: Mapping[str, object], faults: list[EntryFault]) -> list[str]:
                 names=tuple(models)[:_ENTRIES_SHOWN],
             )
             faults.append((name, fault))
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        cycle: list[str] = error.args[1]
-        way = tuple(reversed(cycle))
-        faults.append((cycle[-1], DeclarationFault(("dependsOn",), FaultKind.CYCLE, names=way)))
-        return []
+    while True:
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            cycle: list[str] = error.args[1]  # each depends on the one before it
+            way = tuple(reversed(cycle))
+            faults.append((cycle[-1], DeclarationFault(("dependsOn",), FaultKind.CYCLE, names=way)))
+            for earlier, later in pairwise(cycle):  # without this cycle the next one is seen
+                graph[later].remove(earlier)
