@@ -26,7 +26,7 @@ test: lint typecheck pytest ## that, and each behaviour once with the real engin
 # Every round, cell and example, and the oldest SDK.
 test-all: lint typecheck engine ## everything in its full size: what a night runs
 	@KOREAI_TESTS=all $(PYTEST) $(PYTEST_ARGS)
-	@$(MAKE) --silent oldest
+	@KOREAI_TESTS=all $(MAKE) --silent oldest
 
 mutants: engine ## break the code one line at a time: do the tests of `make test` see it?
 	@PYTHONPATH=tools $(BIN)/python -m mutants

@@ -1,5 +1,6 @@
 """The README's tables against the code: a number or a key in prose is only true as long as a test holds it."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def test_the_sample_of_faults_is_what_is_printed() -> None:
         read_entries({"chat": {**entry, "hyperParameters": {**good, "temperature": 7}}, "rerank": rerank})
     sample = "error: " + str(caught.value)
     assert "\n".join(f"    {line}" for line in sample.splitlines()) in README
+
+
+def test_the_program_hands_each_field_of_an_entry_to_the_resource() -> None:
+    program = ast.parse((ROOT / "__main__.py").read_text(encoding="utf-8"))
+    read = {
+        node.attr
+        for node in ast.walk(program)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "entry"
+    }
+    assert read == set(FileSpec.model_fields)

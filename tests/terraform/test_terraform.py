@@ -213,7 +213,7 @@ def test_an_interrupted_apply_keeps_every_job_and_the_next_one_sends_no_deploy(
 def test_an_interrupted_retry_of_a_creation_that_timed_out_keeps_the_job_too(terraform: Terraform) -> None:
     terraform.emulator.set_model("cm-1", job_seconds=600)
     terraform.declare(chat=model(timeouts={"create": "1s"}))
-    assert "Run `terraform apply` again: the job is asked for first" in in_one_line(terraform.up(fails=True))
+    assert "Run `terraform apply` again: it resumes the job" in in_one_line(terraform.up(fails=True))
     (job,) = terraform.emulator.jobs()
     assert terraform.resource("chat")["status"] == "tainted"
     assert terraform.outputs("chat")["dock_status_id"] == job.id
