@@ -81,8 +81,9 @@ states: engine ## keep the states that this version writes, before it is release
 	@for bin in $(BIN) .venv-oldest/bin; do \
 	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/system/engine/test_old_states.py -k format || exit 1; done
 
-schema: setup ## the JSON Schema of stack files, for editors
+schema: setup ## the JSON Schema of stack files, and the reference page
 	@$(BIN)/koreai schema >stacks/schema.json
+	@$(BIN)/koreai schema --markdown >docs/reference.md
 
 lock: ## resolve the dependencies anew and pin them in requirements.lock
 	@sh tools/lock.sh

@@ -18,6 +18,7 @@ from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.faults import DeclarationFault, FaultKind
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
+from pulumi_koreai.stackfile import reference
 from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read_entries
 from pulumi_koreai.stackfile.schema import SETTINGS, main, stack_file_schema, text
 from pulumi_koreai.stackfile.terms import PULUMI
@@ -271,3 +272,11 @@ def test_the_schema_has_every_field_of_the_models() -> None:
     }
     assert {name: set(field.get("properties", {})) for name, field in ENTRY["properties"].items()} == inner
     assert json.loads(text()) == stack_file_schema()
+
+
+def test_the_reference_page_is_what_the_models_say_and_has_every_key() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert page == reference.reference_page(), "make it anew: make schema"
+    keys = set(re.findall(r"^\| `([\w.:]+)` \|", page, re.MULTILINE))
+    assert {file_spelling(name) for name in FileSpec.model_fields} | set(SETTINGS) <= keys
+    assert all(row.count(" | ") == 4 for row in page.splitlines() if row.startswith("| `"))

@@ -20,7 +20,7 @@ from pydantic import BaseModel, JsonValue
 from ..api.declared import DeployRequest
 from ..api.messages import clean
 from ..core.faults import DeclarationFault, Path, fit, written
-from ..core.spec import FileSpec, check, file_spelling, type_of
+from ..core.spec import FileSpec, check, descriptions, file_spelling, type_of
 from .check import findings
 from .entries import MODELS_KEY
 from .yamlfile import NotYaml, YamlFile, plain
@@ -249,14 +249,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The exit status is 0, 1 when something has to be filled in by hand, 2 when a file can't be used.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add, described = parser.add_argument, descriptions(FileSpec, file_spelling)
     add(
         "export", nargs="?", metavar="FILE", help="the deployconfig.json of the model's export; - is the standard input"
     )
-    add("--model-id", required=True, metavar="cm-…", help="the model's id")
+    add("--model-id", required=True, metavar="cm-…", help=described["model_id"])
     add("--name", required=True, help="the entry's name: that of the resource in the stack")
-    add("--deployment-name", metavar="NAME", help="the deployment's name (the one in FILE)")
-    add("--model-type", choices=("openSource", "fineTune"), help="(the one in FILE, else openSource)")
+    add("--deployment-name", metavar="NAME", help=f"{described['deployment_name']} (the one in FILE)")
+    add("--model-type", choices=("openSource", "fineTune"), help=f"{described['model_type']} (the one in FILE)")
     add("--into", metavar="STACKFILE", help="put the entry there, as in stacks/Pulumi.prod.yaml (print it)")
     return parser
 

@@ -29,6 +29,7 @@ from pydantic.fields import FieldInfo
 from ..api.declared import NUMBER_TEXT, WHOLE_TEXT
 from ..api.settings import About, Settings
 from ..core.spec import FileSpec, descriptions, expected_in, file_spelling, range_of, type_of
+from . import reference
 from .entries import MODELS_KEY
 from .terms import PULUMI
 
@@ -228,8 +229,9 @@ def text() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the schema; gives the exit status."""
     description = "Prints the JSON Schema of stack files, for editors: koreai schema >stacks/schema.json"
-    argparse.ArgumentParser(prog="koreai schema", description=description, allow_abbrev=False).parse_args(argv)
-    sys.stdout.write(text())
+    parser = argparse.ArgumentParser(prog="koreai schema", description=description, allow_abbrev=False)
+    parser.add_argument("--markdown", action="store_true", help="print the reference page of stack files instead")
+    sys.stdout.write(reference.reference_page() if parser.parse_args(argv).markdown else text())
     return 0
 
 
