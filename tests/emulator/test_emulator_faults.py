@@ -433,7 +433,7 @@ def test_a_fault_counts_what_comes_as_far_as_itself() -> None:
     faults = Faults(Script(faults=[first, second]))
     effects = [faults.strike("deploy", "cm-a") for _ in range(4)]
     assert [effect and effect.name for effect in effects] == ["reset", "cut", "reset", None]
-    assert [told["struck"] for told in faults.told()] == [1, 2]
+    assert [told["struck"] for told in faults.report()] == [1, 2]
 
 
 def test_looks_at_a_deploy_s_job_are_counted_apart_from_those_at_an_undeploy_s() -> None:

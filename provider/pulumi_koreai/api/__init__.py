@@ -1,7 +1,7 @@
 """The vendor's HTTP API: typed requests and answers, errors, retries and pacing. Knows no engine.
 
 The client itself is `pulumi_koreai.api.client.Client`: it is not imported here, as most of what an engine asks (a
-preview of unchanged models) needs no request and shall not pay for the import of an HTTP library.
+preview of unchanged models) needs no request and does not pay for the import of an HTTP library.
 """
 
 from .declared import DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters

@@ -200,8 +200,8 @@ async def _serve(options: Options, bind: str, port: int) -> None:
 
     def ready(url: str) -> None:
         print(f"emulator ready at {url}", flush=True)  # noqa: T201
-        if server.trouble.faults.by_chance:
-            print(f"faults by chance, the same ones again with --seed {server.trouble.faults.seed}", flush=True)  # noqa: T201
+        if server.injector.faults.by_chance:
+            print(f"faults by chance, the same ones again with --seed {server.injector.faults.seed}", flush=True)  # noqa: T201
 
     await server.serve(bind, port, ready, stop)
 

@@ -17,7 +17,7 @@ from .injector import Injector, Leave
 from .inputs import FromOutside, InputModel, InvalidInput, Seconds, read_input
 from .page import page
 from .platform import Changes, EmulatedJob, Fail, Model, Refusal
-from .responses import answered, parsed_body, refused
+from .responses import json_response, parsed_body, refusal_response
 
 
 class _Deployment(FromOutside):
@@ -53,20 +53,20 @@ def _read(kind: type[InputModel], body: Json) -> InputModel:
 
 
 def _changes(body: Json) -> Changes:
-    given = _read(_Changes, body)
-    changes: Changes = given.model_dump(exclude_unset=True, by_alias=False)  # type: ignore[assignment]
+    inputs = _read(_Changes, body)
+    changes: Changes = inputs.model_dump(exclude_unset=True, by_alias=False)  # type: ignore[assignment]
     if "fail" in changes:
-        changes["fail"] = Fail(**given.fail.model_dump())
+        changes["fail"] = Fail(**inputs.fail.model_dump())
     return changes
 
 
-def add_routes(app: web.Application, console: Console, trouble: Injector, leave: Leave) -> None:
+def add_routes(app: web.Application, console: Console, injector: Injector, leave: Leave) -> None:
     """Serve the control plane in `app`.
 
     Args:
         app: the server.
         console: the platform and the record.
-        trouble: the faults.
+        injector: the faults.
         leave: what an emulator that goes away does.
     """
     platform = console.platform
@@ -85,8 +85,8 @@ def add_routes(app: web.Application, console: Console, trouble: Injector, leave:
                 with console.changing():
                     found = operation(request.match_info.get("id", ""), parsed_body(body) if body else None)
             except Refusal as refusal:
-                return refused(refusal)
-            return web.Response(status=204) if found is None else answered(found)
+                return refusal_response(refusal)
+            return web.Response(status=204) if found is None else json_response(found)
 
         app.router.add_route(method, path, handler)
 
@@ -94,17 +94,17 @@ def add_routes(app: web.Application, console: Console, trouble: Injector, leave:
         return _model(platform.set_model(model_id, **_changes(body)))
 
     def faults() -> object:
-        return {"seed": trouble.faults.seed, "faults": trouble.faults.told()}
+        return {"seed": injector.faults.seed, "faults": injector.faults.report()}
 
     def use(script: Script) -> object:
-        trouble.use(script)
+        injector.use(script)
         return faults()
 
     async def away(request: web.Request) -> web.Response:
         try:
             seconds = _read(_Away, parsed_body(await request.read())).seconds
         except Refusal as refusal:
-            return refused(refusal)
+            return refusal_response(refusal)
         response = web.Response(status=204)
         response.force_close()
         await leave(seconds, request)

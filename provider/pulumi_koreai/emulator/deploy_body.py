@@ -86,19 +86,19 @@ def faults(body: Json) -> list[str]:
     return list(_faults(body, DEPLOY_BODY, ""))
 
 
-def _faults(given: Mapping[str, Json], rules: Rules, path: str) -> Iterator[str]:
-    for name in given:
+def _faults(body: Mapping[str, Json], rules: Rules, path: str) -> Iterator[str]:
+    for name in body:
         if name not in rules:
             yield f"{path}{name} is not a field of a deployment"
     for name, rule in rules.items():
         if not isinstance(rule, Rule):
-            group = given.get(name, {})
+            group = body.get(name, {})
             if isinstance(group, dict):
                 yield from _faults(group, rule, f"{path}{name}.")
             else:
                 yield f"{path}{name} must be an object"
-        elif name not in given:
+        elif name not in body:
             if rule.required:
                 yield f"{path}{name} is required: {rule.allowed}"
-        elif not rule.takes(given[name]):
+        elif not rule.takes(body[name]):
             yield f"{path}{name} must be {rule.allowed}"

@@ -355,10 +355,10 @@ def fault_in(text: str) -> ScriptedFault:
         InvalidInput: there is none in it.
     """
     try:
-        given = yaml.safe_load(text)
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(f"is no YAML: {' '.join(str(error).split())}") from None
-    return read_input(ScriptedFault, given if isinstance(given, dict) else {"then": given}, "the fault")
+    return read_input(ScriptedFault, raw if isinstance(raw, dict) else {"then": raw}, "the fault")
 
 
 def chance(probability: float) -> ScriptedFault:
@@ -428,7 +428,7 @@ class Faults:
             return random.choice(fault.then)
         return None
 
-    def told(self) -> list[dict[str, object]]:
+    def report(self) -> list[dict[str, object]]:
         """Each fault with how often it has struck."""
         return [
             fault.model_dump() | {"struck": sum(times for (of, _), times in self._struck.items() if of == number)}

@@ -17,7 +17,7 @@ from .console import Console, Recorded
 from .deploy_body import Json
 from .faults import Answer, Away, ClockJump, Cut, Effect, Faults, OddJob, Reset, Script, Slow, Someone
 from .platform import MODEL_TYPES, Model, Oddity, Refusal
-from .responses import answered
+from .responses import json_response
 from .routes import Asked, asked
 
 _Take: TypeAlias = Callable[[], web.Response]
@@ -118,7 +118,7 @@ class Injector:
             kind = "text/html" if answer.body.lstrip().startswith("<") else "text/plain"
             response = web.Response(status=answer.status, text=answer.body, content_type=kind)
         else:
-            response = answered(answer.body, answer.status)
+            response = json_response(answer.body, answer.status)
         if answer.retry_after is not None:
             at = formatdate(self._platform_time() + answer.retry_after, usegmt=True)
             response.headers["Retry-After"] = at if answer.retry_after_date else str(answer.retry_after)

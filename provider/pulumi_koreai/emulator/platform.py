@@ -400,7 +400,7 @@ class EmulatedPlatform:
             else (model.job_seconds, self._settings.job_seconds)
         )
         oddity, model.oddity = model.oddity or Oddity(), None
-        seconds = next(given for given in (oddity.seconds, own, usual) if given is not None)
+        seconds = next(length for length in (oddity.seconds, own, usual) if length is not None)
         job = EmulatedJob(
             f"ds-{self._new_id()}",
             model.id,

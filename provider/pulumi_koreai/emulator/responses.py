@@ -50,15 +50,15 @@ def parsed_body(body: bytes) -> Json:
     return value
 
 
-def answered(value: object, status: int = 200) -> web.Response:
+def json_response(value: object, status: int = 200) -> web.Response:
     """An answer with a JSON body."""
     return web.json_response(value, status=status)
 
 
-def refused(refusal: Refusal, *, retry_after: bool = False) -> web.Response:
+def refusal_response(refusal: Refusal, *, retry_after: bool = False) -> web.Response:
     """A refusal as an answer. The vendor documents no form; this is one that clients have to understand."""
     errors = [{"msg": message, "code": refusal.code} for message in refusal.messages]
-    response = answered({"errors": errors}, refusal.status)
+    response = json_response({"errors": errors}, refusal.status)
     if retry_after and refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response

@@ -22,7 +22,7 @@ from .deploy_body import Json
 from .faults import Script, ScriptedFault
 from .injector import Injector
 from .platform import Changes, EmulatedJob, EmulatorSettings, Model, Refusal, random_ids
-from .responses import answered, failed, parsed_body, refused
+from .responses import failed, json_response, parsed_body, refusal_response
 from .routes import Operation, asked
 
 Spelling = Literal["dock-statusId", "dockStatusId", "dockstatusId", "_id", "as-in-samples"]
@@ -78,7 +78,7 @@ class Server(Console):
 
     Attributes:
         failures: what went wrong in the emulator itself.
-        trouble: the faults, as they are carried out.
+        injector: the faults, as they are carried out.
 
     Raises:
         InvalidInput: there is a file for the state, but no state in it.
@@ -94,14 +94,14 @@ class Server(Console):
         self.options = options or Options()
         self.failures: list[Exception] = []
         super().__init__(self.options, now, new_id or random_ids(), self.options.state)
-        self.trouble = Injector(self, self._leave, self.options.faults)
+        self.injector = Injector(self, self._leave, self.options.faults)
         self._site: web.TCPSite | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
         with self.lock:
             super().reset()
-            self.trouble.restart()
+            self.injector.restart()
 
     async def serve(self, bind: str, port: int, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set.
@@ -116,7 +116,7 @@ class Server(Console):
             OSError: it can't listen there.
         """
         app = web.Application(client_max_size=_BODY_MAX_BYTES)
-        add_routes(app, self, self.trouble, self._leave)
+        add_routes(app, self, self.injector, self._leave)
         app.router.add_route("*", "/{path:.*}", self._public)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -168,7 +168,7 @@ class Server(Console):
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            response = refused(Refusal(413, "BODY_TOO_LARGE", f"A body has at most {_BODY_MAX_BYTES} bytes"))
+            response = refusal_response(Refusal(413, "BODY_TOO_LARGE", f"A body has at most {_BODY_MAX_BYTES} bytes"))
         except (ConnectionError, web.RequestPayloadError):
             return web.Response(status=400)  # the client was killed in the middle: nobody will read this
         else:
@@ -177,7 +177,7 @@ class Server(Console):
                 response = await self._answered(request, body, entry)
             except Exception as error:  # noqa: BLE001 - a mistake in here must fail the test, which is in another thread
                 self._broken(error)
-                response = refused(Refusal(500, "EMULATOR_BROKEN", repr(error)))
+                response = refusal_response(Refusal(500, "EMULATOR_BROKEN", repr(error)))
         if request.transport is not None and not request.transport.is_closing():
             entry.status = response.status
         return response
@@ -188,7 +188,7 @@ class Server(Console):
 
         if self.options.hook is not None:
             return await self.options.hook(request, take)
-        return await self.trouble.serve(request, take, entry)
+        return await self.injector.serve(request, take, entry)
 
     def _broken(self, error: Exception) -> None:
         self.failures.append(error)
@@ -197,9 +197,9 @@ class Server(Console):
     def _take(self, request: web.Request, body: bytes) -> web.Response:
         try:
             with self.changing():
-                return answered(self._job(request, body))
+                return json_response(self._job(request, body))
         except Refusal as refusal:
-            return refused(refusal, retry_after=self.options.retry_after)
+            return refusal_response(refusal, retry_after=self.options.retry_after)
 
     def _job(self, request: web.Request, body: bytes) -> dict[str, Json]:
         this = asked(request.method, request.rel_url.raw_path)
@@ -313,7 +313,7 @@ class Emulator(Server):
     def use(self, *faults: ScriptedFault, seed: int | None = None) -> None:
         """From now on these faults in the place of those before."""
         with self.lock:
-            self.trouble.use(Script(faults=list(faults), seed=seed))
+            self.injector.use(Script(faults=list(faults), seed=seed))
 
     @property
     def away(self) -> bool:

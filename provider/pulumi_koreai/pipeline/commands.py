@@ -112,7 +112,7 @@ class Stack:
         with self._digest.open("w", encoding="utf-8") as digest:
             code, errors = self._pulumi("preview", *options, *self._logged(), stdout=digest)
         try:
-            told = read_engine_json(self._digest.read_text(encoding="utf-8"))
+            engine_json = read_engine_json(self._digest.read_text(encoding="utf-8"))
         except ReadingError:  # it came to nothing before there was anything to tell: no such stack, no way to the state
             return Outcome(self.name, "**The preview failed.**", markdown.fenced(errors), failed=True)
         violations = self._violations()
@@ -124,7 +124,7 @@ class Stack:
             summary = f"**Refused**: this pipeline is run with `--fail-on {' '.join(fail_on)}`. {summary}"
         if code and not status:  # the engine's reason is not in what it planned
             rest = f"{markdown.fenced(errors)}\n\n{rest}"
-        changes = isinstance(told, Digest) and told.changes
+        changes = isinstance(engine_json, Digest) and engine_json.changes
         return Outcome(self.name, summary, f"{violations}\n\n{rest}".strip(), code != 0 or status != 0, changes)
 
     def up(self) -> Outcome:
@@ -217,7 +217,7 @@ class Stack:
 
     def _tool(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "pulumi_koreai.cli", name, *arguments]
-        # A session of its own, as the engine's: the terminal's Ctrl-C shall not end the report on what it has ended.
+        # A session of its own, as the engine's: the terminal's Ctrl-C does not end the report on what it has ended.
         ended = subprocess.run(
             command, env=self._env, capture_output=True, text=True, check=False, start_new_session=True
         )
@@ -288,18 +288,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns the exit status."""
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     # No program under review needs what lets one write on the forge. The log of events is a debug command's.
     base = {key: value for key, value in os.environ.items() if key not in TOKENS}
     base |= {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DEBUG_COMMANDS": "true"}
     to = forge()
     try:
-        env = _environment(base, to, told=given.command == "preview")
+        env = _environment(base, to, comments=options.command == "preview")
         with tempfile.TemporaryDirectory(prefix="pulumi-koreai-") as scratch:
-            stacks = [Stack(name, env, Path(tempfile.mkdtemp(dir=scratch))) for name in given.stacks]
-            match given.command:
+            stacks = [Stack(name, env, Path(tempfile.mkdtemp(dir=scratch))) for name in options.stacks]
+            match options.command:
                 case "preview":
-                    return preview(stacks, to, given.fail_on)
+                    return preview(stacks, to, options.fail_on)
                 case "up":
                     return up(stacks[0], to)
                 case _:
@@ -309,17 +309,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _environment(base: dict[str, str], to: Forge, *, told: bool) -> dict[str, str]:
+def _environment(base: dict[str, str], to: Forge, *, comments: bool) -> dict[str, str]:
     """The engine's: this virtual environment comes first on the PATH, for the language host and the provider host.
 
-    Where there is no engine the pull request is `told`, as else its comment would be an older commit's.
+    Without an engine, `comments` says so on the pull request, whose comment would otherwise be an older commit's.
     """
     env = {**base, "PATH": os.pathsep.join([sysconfig.get_path("scripts"), base.get("PATH", os.defpath)])}
     env |= {"VIRTUAL_ENV": sys.prefix}
     env.pop("PYTHONHOME", None)
     if not shutil.which("pulumi", path=env["PATH"]):
         error = NoEngineError()
-        if told:
+        if comments:
             to.comment(f"**There is no preview.**\n\n{markdown.fenced(str(error))}")
         raise error
     return env

@@ -2,7 +2,7 @@
 
     reading.py     the engine's JSON: a preview's digest, a run's stream of events
     words.py       what happens to each model, in the platform's terms; by the rules of the lifecycle
-    warnings.py    what a reviewer shall not overlook
+    warnings.py    what a reviewer must not overlook
     markdown.py    Markdown that stays what it was meant to be, whatever a name or a value holds
     preview.py     the report on a preview
     run.py         the report on a run that has ended

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         choices=["undeploy", "replace", "cut-off", "warning", "change"],
-        help="see below; may be given more than once",
+        help="see below; may be repeated",
     )
     parser.add_argument("--gantt", type=Path, metavar="FILE.svg", help="draw when each job of the run ran")
     parser.add_argument(
@@ -89,30 +89,30 @@ def _parser() -> argparse.ArgumentParser:
 def _max_chars(text: str) -> int:
     number = int(text)
     if number < LEAST_MAX_CHARS:
-        raise argparse.ArgumentTypeError(f"{number} given; allowed: {LEAST_MAX_CHARS} or more")
+        raise argparse.ArgumentTypeError(f"got {number}; expected {LEAST_MAX_CHARS} or more")
     return number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns the exit status."""
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
-        told = read_engine_json(text)
+        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
+        engine_json = read_engine_json(text)
     except (OSError, UnicodeDecodeError, ReadingError) as error:
-        print(f"error: {given.file}: {error}", file=sys.stderr)
+        print(f"error: {options.file}: {error}", file=sys.stderr)
         return USAGE
-    if isinstance(told, Digest):
-        preview = Preview.of(told)
-        sys.stdout.write(preview.markdown(given.max_chars))
+    if isinstance(engine_json, Digest):
+        preview = Preview.of(engine_json)
+        sys.stdout.write(preview.markdown(options.max_chars))
         if preview.errors:
             return FAILED
-        return REFUSED if any(_has(preview, what) for what in given.fail_on) else FINE
-    report = Report.of(told)
-    sys.stdout.write(report.markdown(given.max_chars))
-    if given.gantt:
+        return REFUSED if any(_has(preview, what) for what in options.fail_on) else FINE
+    report = Report.of(engine_json)
+    sys.stdout.write(report.markdown(options.max_chars))
+    if options.gantt:
         try:
-            given.gantt.write_text(gantt.svg(report.bars()), encoding="utf-8")
+            options.gantt.write_text(gantt.svg(report.bars()), encoding="utf-8")
         except OSError as error:
             print(f"error: --gantt: {error}", file=sys.stderr)
             return USAGE

@@ -157,8 +157,8 @@ class Digest(_Read):
     @property
     def untold(self) -> int:
         """How many resources stay as they are, of which there is no step."""
-        told = sum(step.op == "same" for step in self.steps)
-        return max(self.change_summary.get("same", told) - told, 0)
+        listed = sum(step.op == "same" for step in self.steps)
+        return max(self.change_summary.get("same", listed) - listed, 0)
 
     @property
     def changes(self) -> bool:
@@ -303,10 +303,10 @@ def _events(text: str) -> Iterator[_Event]:
         if not line.startswith("{"):
             continue
         try:
-            given = json.loads(line)
+            raw = json.loads(line)
         except ValueError:
             continue
-        yield _Event.model_validate(given)
+        yield _Event.model_validate(raw)
 
 
 def _planned(events: list[_Event]) -> Digest:

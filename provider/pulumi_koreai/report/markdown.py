@@ -37,13 +37,13 @@ def code(text: str) -> str:
     return f"`{shown}`" if shown.strip(" ") == shown != "" else f'`"{shown}"`'
 
 
-def value(given: object) -> str:
+def value(raw: object) -> str:
     """A parameter's value, as in JSON: `0.7`, `"</answer>"`, `[1, 2]`."""
-    if isinstance(given, float) and given.is_integer():
-        given = int(given)  # the engine knows no whole numbers
-    if isinstance(given, str) and re.fullmatch(r"[\w.-]+|\[secret\]", given, re.ASCII):
-        return code(given)
-    return code(json.dumps(given, ensure_ascii=False))
+    if isinstance(raw, float) and raw.is_integer():
+        raw = int(raw)  # the engine knows no whole numbers
+    if isinstance(raw, str) and re.fullmatch(r"[\w.-]+|\[secret\]", raw, re.ASCII):
+        return code(raw)
+    return code(json.dumps(raw, ensure_ascii=False))
 
 
 def prose(text: str) -> str:
@@ -53,19 +53,19 @@ def prose(text: str) -> str:
 
 def sentences(texts: Iterable[str]) -> str:
     """Sentences, each begun with a capital where it begins with a word."""
-    return " ".join(told[:1].upper() + told[1:] for told in map(prose, texts))
+    return " ".join(text[:1].upper() + text[1:] for text in map(prose, texts))
 
 
-def listed(given: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """The first few of these pieces of Markdown, and how many more there are."""
-    more = len(given) - NAMES_SHOWN
-    shown = ", ".join(given[:NAMES_SHOWN])
+    more = len(items) - NAMES_SHOWN
+    shown = ", ".join(items[:NAMES_SHOWN])
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def names(given: Sequence[str]) -> str:
+def names(items: Sequence[str]) -> str:
     """`a`, `b` and 7 more."""
-    return listed([code(name) for name in given])
+    return listed([code(name) for name in items])
 
 
 def counted(number: int, thing: str) -> str:

@@ -86,9 +86,9 @@ class Preview:
         if not changing:
             return "**No model changes; nothing is sent.**"
         counts = Counter(change.kind for change in changing)
-        told = ", ".join(f"{counts[kind]} {kind.value}" for kind in ChangeKind if counts[kind])
+        counted = ", ".join(f"{counts[kind]} {kind.value}" for kind in ChangeKind if counts[kind])
         one = len(changing) == 1
-        line = f"**{markdown.counted(len(changing), 'model')} change{'s' if one else ''}: {told}.**"
+        line = f"**{markdown.counted(len(changing), 'model')} change{'s' if one else ''}: {counted}.**"
         cut = [change for change in changing if change.cuts_off]
         may_be = sum(change.may_cut_off for change in changing)
         perhaps = f"; for {markdown.counted(may_be, 'model')} that is decided in the run" if may_be else ""
@@ -125,8 +125,8 @@ class Preview:
     def _others(self) -> str:
         if not self.others:
             return ""
-        told = markdown.listed([f"{count} {markdown.prose(op)}" for op, count in sorted(self.others.items())])
-        return f"Resources of other kinds, not described here: {told}."
+        kinds = markdown.listed([f"{count} {markdown.prose(op)}" for op, count in sorted(self.others.items())])
+        return f"Resources of other kinds, not described here: {kinds}."
 
 
 def _as_long_as(seconds: Sequence[float]) -> str:
@@ -143,13 +143,13 @@ def _table(changing: Sequence[Change], room: int) -> Iterator[str]:
     """The models that change, those to which the same happens in one row; of many rows, most are folded."""
     groups: dict[tuple[ChangeKind | None, tuple[str, ...], tuple[str, ...]], list[Change]] = {}
     for change in changing:
-        told = tuple(map(_difference, change.differences)) or tuple(_runs_on(change))
-        groups.setdefault((change.kind, change.words, told), []).append(change)
+        what = tuple(map(_difference, change.differences)) or tuple(_runs_on(change))
+        groups.setdefault((change.kind, change.words, what), []).append(change)
     if not groups:
         return
     header = ["", "models", "what happens", "what changes"]
     head = markdown.table(header, [])
-    rows = [_Row.of(kind, words, told, group) for (kind, words, told), group in groups.items() if kind]
+    rows = [_Row.of(kind, words, what, group) for (kind, words, what), group in groups.items() if kind]
     if len(rows) > _ROWS_SHOWN:
         seen: Counter[ChangeKind] = Counter()
         for row in rows:
@@ -196,16 +196,16 @@ class _Row:
     folded: bool = False
 
     @classmethod
-    def of(cls, kind: ChangeKind, words: Sequence[str], told: Sequence[str], group: Sequence[Change]) -> "_Row":
+    def of(cls, kind: ChangeKind, words: Sequence[str], what: Sequence[str], group: Sequence[Change]) -> "_Row":
         seconds = [change.cut_seconds for change in group if change.cut_seconds]
         words = list(words)
         if seconds and len(group) == 1:
             words.append(f"the last deploy took {spoken(seconds[0])}.")
         elif seconds:
             words.append(f"the last deploys took {spoken(min(seconds))} to {spoken(max(seconds))}.")
-        shown = list(told[:_DIFFERENCES_SHOWN])
-        if len(told) > len(shown):
-            shown.append(f"and {len(told) - len(shown)} more")
+        shown = list(what[:_DIFFERENCES_SHOWN])
+        if len(what) > len(shown):
+            shown.append(f"and {len(what) - len(shown)} more")
         label = f"{MARKS[kind]} {kind.value}".replace(" ", "\N{NO-BREAK SPACE}")
         names = [change.name for change in group]
         return cls(kind, names, [label, markdown.names(names), markdown.sentences(words), "<br>".join(shown)])
@@ -225,16 +225,16 @@ def _difference(difference: Difference) -> str:
     return f"{path}: {_value(difference.old)} → {_value(difference.new)}"
 
 
-def _value(given: object) -> str:
-    match given:
+def _value(raw: object) -> str:
+    match raw:
         case None:
             return "not set"
-        case str() if given == UNKNOWN_VALUE:
+        case str() if raw == UNKNOWN_VALUE:
             return "known in the run"
         case list():
-            return markdown.value(["known in the run" if item == UNKNOWN_VALUE else item for item in given])
+            return markdown.value(["known in the run" if item == UNKNOWN_VALUE else item for item in raw])
         case _:
-            return markdown.value(given)
+            return markdown.value(raw)
 
 
 def _device(hardware: Hardware) -> str:
@@ -276,10 +276,10 @@ def _hardware(found: Sequence[Change], *, whole: bool) -> str:
 def _total(hardware: Sequence[Hardware]) -> list[str]:
     """How many models, and from how many to how many replicas."""
     bounds = [(one.low, one.high) for one in hardware if one.low is not None and one.high is not None]
-    told = []
+    parts = []
     if bounds:
         low, high = sum(low for low, _ in bounds), sum(high for _, high in bounds)
-        told.append(f"{low}" if low == high else f"{low}–{high}")
+        parts.append(f"{low}" if low == high else f"{low}–{high}")
     if left := len(hardware) - len(bounds):
-        told.append(f"{left} as the platform scales" if bounds else "as the platform scales")
-    return [str(len(hardware)), " + ".join(told) or "0"]
+        parts.append(f"{left} as the platform scales" if bounds else "as the platform scales")
+    return [str(len(hardware)), " + ".join(parts) or "0"]

@@ -1,4 +1,4 @@
-"""What a reviewer shall not overlook in a preview: a few rules, each with its reason and the models it is about."""
+"""What a reviewer must not overlook in a preview: a few rules, each with its reason and the models it is about."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
