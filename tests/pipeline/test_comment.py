@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +169,31 @@ def test_where_no_policy_says_anything_nothing_is_said(tmp_path: Path) -> None:
     stack = Stack("prod", {}, tmp_path)
     (tmp_path / "events.jsonl").write_text('{"timestamp": 1}\n')
     assert stack._violations() == ""
+
+
+FAKE_ENGINE = """#!/usr/bin/env python3
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit("interrupted by Ctrl-C"))
+pathlib.Path("begun").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_whatever_ends_the_run_reaches_the_engine_as_ctrl_c_and_is_reported(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "pulumi").write_text(FAKE_ENGINE)
+    (tmp_path / "pulumi").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "pulumi_koreai.cli", "up", "prod"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"interrupted by Ctrl-C" in errors
+    assert b"Nothing was done." in output

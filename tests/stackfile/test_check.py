@@ -296,6 +296,12 @@ def test_a_file_without_models_is_told_how_to_have_none(text: str) -> None:
     assert told(text) == [f"{MODELS_KEY} is missing; write `{{}}` for no model"]
 
 
+@pytest.mark.parametrize("config", ["", "config:\n  koreai:host: https://h.example.com\n"])
+def test_models_that_may_come_from_an_environment_are_not_missing(config: str) -> None:
+    assert told(f"environment:\n  - models/prod\n{config}") == []
+    assert told(f"environment: []\n{config}") == [f"{MODELS_KEY} is missing; write `{{}}` for no model"]
+
+
 @pytest.mark.parametrize("key", ["models", "koreai-models:models", "koreai-models:config:models"])
 def test_the_models_are_found_however_the_engine_lets_them_be_named(key: str) -> None:
     assert places(f"config:\n  {key}:\n    chat: 3\n") == [(3, 5)]

@@ -209,7 +209,8 @@ class Stack:
                     process.send_signal(signal.SIGINT)
                 _signals.append(number)
 
-            for number in (signal.SIGINT, signal.SIGTERM):
+            # SIGHUP: a terminal that is closed, a connection that is lost. The engine would die of it at once.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, hand_on)
             _, errors = process.communicate()
         print(errors, end="", file=sys.stderr)

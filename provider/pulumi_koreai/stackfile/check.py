@@ -34,6 +34,7 @@ from .yamlfile import NotYaml, Place, YamlFile
 _API_KEY: Final = PULUMI.settings["api_key"]
 _HOST: Final = PULUMI.settings["host"]
 _CONFIG: Final = "config"
+_ENVIRONMENT: Final = "environment"
 _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
     f" set that with `pulumi config set --secret {_API_KEY}`"
@@ -96,7 +97,8 @@ def _checked(content: bytes) -> _Checked:
         setting: Path = (_CONFIG, written_as.get(key, key))
         found.append(Finding(file.place(setting), clean(f"{key}: {text}"), setting))
     models_path: Path = (_CONFIG, written_as.get(MODELS_KEY, MODELS_KEY))
-    for path, text in _models_faults(values.get(MODELS_KEY)):
+    elsewhere = values.get(MODELS_KEY) is None and bool(whole.get(_ENVIRONMENT))  # Pulumi ESC may have them
+    for path, text in () if elsewhere else _models_faults(values.get(MODELS_KEY)):
         found.append(Finding(file.place((*models_path, *path)), clean(text), (*models_path, *path)))
     models: dict[str, tuple[str, Place]] = {}
     for name, model_id in model_ids(values.get(MODELS_KEY)):
