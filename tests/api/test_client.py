@@ -1,6 +1,7 @@
 """The client over real HTTP: what is sent, what is sent again and what never, and what is told. No test waits."""
 
 import base64
+import gzip
 import json
 import logging
 import pickle
@@ -986,6 +987,19 @@ def test_a_job_s_answer_nested_beyond_reason_is_no_crash(dial: Dial) -> None:
     except ApiError as error:
         job = error
     assert isinstance(job, ApiError) or job.reason == ""
+
+
+def test_a_job_s_answer_may_hold_a_whole_log(dial: Dial) -> None:
+    log = "a line of a container's log\\n" * 40_000
+    failed = {**JOB, "status": "FAILED", "response": {"message": f"out of memory: {log}"}}
+    job = dial(reply(200, failed)).ask()
+    assert job.failed
+    assert job.reason.startswith("out of memory")
+
+
+def test_a_compressed_answer_is_read(dial: Dial) -> None:
+    body = gzip.compress(json.dumps(DONE).encode())
+    assert dial(reply(200, body, {"Content-Encoding": "gzip"})).undeploy().succeeded
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -29,7 +29,10 @@ CONNECTIONS_MAX: Final = 64
 """Of the whole process: hundreds of waits need few at a time, unless the platform hangs."""
 
 _ANSWER_MAX_DEPTH: Final = 16
-_BODY_MAX_BYTES: Final = 1 << 18
+# A failed job's reason may hold a container's whole log.
+_BODY_MAX_BYTES: Final = 1 << 22
+# A compressed block may be a thousand times as large as it came.
+_BLOCK_BYTES: Final = 1 << 12
 
 
 class _Session(requests.Session):
@@ -65,10 +68,8 @@ def read_body(response: requests.Response, clock: Clock, until: float) -> JsonVa
     """
     content = bytearray()
     try:
-        # Byte by byte: a larger read returns when it is full, and each byte that trickles in renews the
-        # socket's timeout.
-        for byte in response.iter_content(1):
-            content += byte
+        while block := _block(response):
+            content += block
             if len(content) > _BODY_MAX_BYTES:
                 break
             if clock.monotonic() > until:
@@ -82,6 +83,16 @@ def read_body(response: requests.Response, clock: Clock, until: float) -> JsonVa
         return _shallow(json.loads(text), _ANSWER_MAX_DEPTH)
     except (ValueError, RecursionError):
         return text
+
+
+def _block(response: requests.Response) -> bytes:
+    """What has come of the body: not a full block, as each byte that trickles in would renew the socket's timeout."""
+    try:
+        return bytes(response.raw.read1(_BLOCK_BYTES, decode_content=True))
+    except ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
 def transport_error(failure: BaseException | None) -> HTTPError:

@@ -97,6 +97,9 @@ class Trickle(BytesIO):
         self._clock.now += 10.0
         return super().read(size)
 
+    def read1(self, _size: int = -1, /) -> bytes:
+        return self.read(1)
+
 
 def _raising(error: Callable[[], Exception], *, take: bool, wait: bool = False) -> "Act":
     def act(exchange: Exchange) -> HTTPResponse:
