@@ -46,7 +46,15 @@ _ENGINE_UNKNOWN: Final = EngineUnknown()  # type: ignore[no-untyped-call] # of t
 
 
 class DeploymentError(KoreaiError):
-    """What the engine shows of a call that failed: the error's text, and what to do now, in Pulumi's terms."""
+    """What the engine shows of a call that failed: the error's text, and what to do now, in Pulumi's terms.
+
+    Attributes:
+        cause: the error. Not its `__cause__`: the stock host would show the same message twice.
+    """
+
+    def __init__(self, text: str, cause: BaseException) -> None:
+        self.cause = cause
+        super().__init__(text)
 
 
 class CallClock:
@@ -122,7 +130,7 @@ def _errors_explained() -> Iterator[None]:
     except (DeploymentError, Stopped):
         raise
     except KoreaiError as error:
-        raise DeploymentError(PULUMI.error(error)) from error
+        raise DeploymentError(PULUMI.error(error), error) from None
 
 
 class ModelDeploymentProvider(ResourceProvider):
@@ -213,8 +221,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 if stopped.is_bug:
                     raise stopped.cause from None
                 reason = PULUMI.stopped(stopped, bug=of_ours, recordable=True)
-                error = Cancelled(reason) if stopped.is_interruption else DeploymentError(reason)
-                raise error from stopped.cause
+                raise _ended(stopped, reason) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         with _errors_explained():
@@ -243,9 +250,13 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason = PULUMI.stopped(stopped, bug=of_ours, recordable=hosted)
                 if stopped.now is not None and stopped.has_news:
                     outputs = state.outputs(spec, stopped.now)
-                    raise PartialFailure(spec.model_id, outputs, [reason]) from stopped.cause
-                error = Cancelled(reason) if stopped.is_interruption else DeploymentError(reason)
-                raise error from stopped.cause
+                    raise PartialFailure(spec.model_id, outputs, [reason]) from None
+                raise _ended(stopped, reason) from None
+
+
+def _ended(stopped: Stopped, reason: str) -> Cancelled | DeploymentError:
+    """What the engine is told of a call of which nothing can be recorded."""
+    return Cancelled(reason) if stopped.is_interruption else DeploymentError(reason, stopped.cause)
 
 
 def _timeout(timeouts: Timeouts | None, operation: Operation) -> float | None:

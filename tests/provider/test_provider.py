@@ -124,7 +124,8 @@ def failing(kind: type[KoreaiError], words: str = ".") -> Iterator[None]:
     """The call ends with an error for the reader, whose cause is of this kind."""
     with pytest.raises(DeploymentError, match=words) as caught:
         yield
-    assert isinstance(caught.value.__cause__, kind)
+    assert isinstance(caught.value.cause, kind)
+    assert caught.value.__cause__ is None
 
 
 def results(outs: dict[str, Any] | None) -> tuple[object, ...]:
