@@ -250,7 +250,7 @@ class ModelDeploymentProvider(ResourceProvider):
                 reason = PULUMI.stopped(stopped, bug=of_ours, recordable=hosted)
                 if stopped.now is not None and stopped.has_news:
                     outputs = state.outputs(spec, stopped.now)
-                    raise PartialFailure(spec.model_id, outputs, [reason]) from None
+                    raise PartialFailure(spec.model_id, outputs, [reason]) from stopped.cause
                 raise _ended(stopped, reason) from None
 
 
