@@ -170,7 +170,7 @@ class ModelDeploymentProvider(ResourceProvider):
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.
         if isinstance(model_id := inputs.get("model_id"), str):
-            self._service.declare(model_id, _goal(inputs))
+            self._service.declare(model_id, _goal(inputs), in_state=_olds.get("model_id") == model_id)
         return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:

@@ -31,6 +31,7 @@ from pulumi_koreai.api.errors import (
     ServerError,
 )
 from pulumi_koreai.api.settings import API_KEY_ENV, HOST_ENV
+from pulumi_koreai.core.service import NotTakenOver
 from pulumi_koreai.core.spec import ProgramSpec
 from pulumi_koreai.core.state import RESULTS
 from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure
@@ -760,9 +761,9 @@ def test_a_delete_that_is_interrupted_before_it_sent_anything_does_not_claim_tha
 DOUBT = "What was last sent for this resource may be what runs"
 
 
-def declare(**changes: object) -> None:
-    """As the engine does before all else: another entry has the model in this run."""
-    assert not PROVIDER.check({}, {**INPUTS, **changes}).failures
+def declare(in_state: bool = True, /, **changes: object) -> None:
+    """As the engine does before all else: another entry has the model in this run, and in the state if it is there."""
+    assert not PROVIDER.check({"model_id": MODEL} if in_state else {}, {**INPUTS, **changes}).failures
 
 
 def test_delete_leaves_a_model_that_another_entry_has_alone(stage: Stage) -> None:
@@ -770,6 +771,30 @@ def test_delete_leaves_a_model_that_another_entry_has_alone(stage: Stage) -> Non
     PROVIDER.delete(MODEL, RUNNING)
     assert stage.sent == []
     assert stage.call.notes == ["cm-1 is now managed by another resource; not undeploying it."]
+
+
+@pytest.mark.parametrize("gone", [RUNNING, DEPLOYING, FAILED, LOST], ids=["running", "deploying", "failed", "lost"])
+def test_an_entry_stays_while_the_one_that_is_to_have_its_model_has_not_come_up(
+    stage: Stage, gone: dict[str, Any]
+) -> None:
+    declare(False)
+    with failing(NotTakenOver, "stays in the state"):
+        PROVIDER.delete(MODEL, gone)
+    assert stage.sent == []
+
+
+def test_an_entry_goes_once_the_one_that_is_to_have_its_model_has_come_up(stage: Stage) -> None:
+    declare(False)
+    stage.answers(job("SUCCESS"))
+    PROVIDER.create(INPUTS)
+    PROVIDER.delete(MODEL, RUNNING)
+    assert stage.platform.commands == ["deploy cm-1"]
+
+
+def test_an_entry_whose_model_is_undeployed_goes_whatever_became_of_the_other(stage: Stage) -> None:
+    declare(False)
+    PROVIDER.delete(MODEL, OFF)
+    assert stage.sent == []
 
 
 def test_delete_waits_its_own_job_out_where_another_entry_has_the_model(stage: Stage) -> None:

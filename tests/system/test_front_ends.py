@@ -130,7 +130,7 @@ def through_pulumi(scenario: Scenario, wire: Recorder) -> dict[str, object] | No
     olds = {**ARGUMENTS, **scenario.was, **wire.before}
     with process(wire.serve, wire.clock, Told(), hosted=True) as provider:
         if scenario.other is not None:
-            provider.check({}, {**ARGUMENTS, **scenario.other})
+            provider.check({"model_id": MODEL}, {**ARGUMENTS, **scenario.other})
         with suppress(DeploymentError):
             try:
                 return _pulumi_s_call(provider, scenario, olds)

@@ -58,6 +58,7 @@ class AdviceKind(Enum):
     RESUME_AND_RAISE_TIMEOUT = auto()
     RERUN_AND_RAISE_TIMEOUT = auto()
     RUN_AGAIN = auto()
+    BRING_THE_OTHER_UP = auto()  # the model
 
 
 @dataclass(frozen=True)

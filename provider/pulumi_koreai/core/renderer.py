@@ -51,6 +51,8 @@ ADVICE: Mapping[AdviceKind, str] = {
     " model needs longer, raise its timeout ({timeouts}).",
     AdviceKind.RERUN_AND_RAISE_TIMEOUT: "Run `{apply}` again: it goes on from there. If the model needs longer, raise"
     " its timeout ({timeouts}).",
+    AdviceKind.BRING_THE_OTHER_UP: "{subject} is left as it is and stays in the state. Fix what stopped the other"
+    " resource, then run `{apply}` again; or take its entry out, and {subject} is undeployed.",
     AdviceKind.RUN_AGAIN: "Run the command again: an undeploy may be repeated.",
 }
 """What to do, by its kind. `{apply}`, `{host}` and the like are the front end's own; `{subject}` is the advice's."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from ..api.errors import Advice, AdviceKind, JobStuck, JobTimeout
+from ..api.errors import Advice, AdviceKind, JobStuck, JobTimeout, KoreaiError
 from ..api.settings import Settings
 from ..base.clock import Clock
 from ..base.progress import Note, NoteKind, Reporter
 from .lifecycle import Lifecycle
-from .rules import Goal, Operation, Record, next_step
+from .rules import Goal, ModelState, Operation, Record, next_step
 from .stopped import Stopped
 
 if TYPE_CHECKING:
@@ -31,9 +31,15 @@ class Declaration:
 
     Attributes:
         goal: what it declares, None where that is not known yet.
+        in_state: whether the state has it with this model already, however it fares.
     """
 
     goal: Goal | None
+    in_state: bool
+
+
+class NotTakenOver(KoreaiError):
+    """A resource can't go yet: the one that declares its model has not come up."""
 
 
 class Service:
@@ -92,8 +98,8 @@ class Service:
                 self._client = factory(self.settings(), self._clock, self._rng, self._reporter)
             return self._client
 
-    def declare(self, model_id: str, goal: Goal | None) -> None:
-        """Note that a resource of this process has a model: the deletion of another one leaves the model alone.
+    def declare(self, model_id: str, goal: Goal | None, *, in_state: bool) -> None:
+        """Note that a resource of this process declares a model: the deletion of another one does not undeploy it.
 
         A renamed resource is a new one of the same model: created first, then the old one is deleted, in a later
         command when this one is interrupted between the two.
@@ -101,8 +107,9 @@ class Service:
         Args:
             model_id: the model.
             goal: what is declared, None where that is not known yet.
+            in_state: whether the state has that resource with this model already.
         """
-        self._declared[model_id] = Declaration(goal)
+        self._declared[model_id] = Declaration(goal, in_state)
 
     def reach(
         self,
@@ -139,6 +146,8 @@ class Service:
     def release(self, model_id: str, before: Record, timeout_seconds: float | None) -> Record:
         """Undeploy a model for good, unless another resource of this process has it.
 
+        Who only declares the model has it not: if that resource did not come up, the model would run on in no state.
+
         Raises:
             Stopped: it ended early.
             ConfigError: nothing was begun.
@@ -147,6 +156,10 @@ class Service:
         try:
             if (other := self._declared.get(model_id)) is None:
                 lifecycle.retire(timeout_seconds)
+            elif not (other.in_state or model_id in self._reached or before.state is ModelState.UNDEPLOYED):
+                raise NotTakenOver(f"another resource declares {model_id} and has not come up").advising(
+                    Advice(AdviceKind.BRING_THE_OTHER_UP, model_id)
+                )
             else:
                 with suppress(JobStuck):
                     # Forgotten, a job of this one would go on beside what is sent for the other one.

@@ -132,7 +132,8 @@ class ModelDeployment:
         private = _handed_on(planned)
         if private and not (prior is None and prior_private):
             self._intend(diagnostics, planned["model_id"], "declared")
-            self._process.service.declare(planned["model_id"], _goal(planned))
+            # Terraform creates and deletes in any order: at a deletion nobody knows yet whether the other one comes up.
+            self._process.service.declare(planned["model_id"], _goal(planned), in_state=True)
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]

@@ -97,7 +97,7 @@ class Trickle(BytesIO):
         self._clock.now += 10.0
         return super().read(size)
 
-    def read1(self, _size: int = -1, /) -> bytes:
+    def read1(self, _size: int | None = -1, /) -> bytes:
         return self.read(1)
 
 

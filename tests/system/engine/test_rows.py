@@ -102,6 +102,18 @@ def test_a_renamed_entry_stays_deployed_when_the_deletion_of_the_old_one_is_left
     assert not [item for item in deployed.state()["resources"] if item["urn"].endswith("::chat")]
 
 
+def test_a_renamed_entry_stays_until_the_other_name_has_come_up(deployed: Workspace) -> None:
+    deployed.emulator.use(ScriptedFault.named("403", "deploy"))
+    deployed.declare(talk=model())
+    output = deployed.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", fails=True).output
+    assert "another resource declares cm-1 and has not come up" in output
+    assert deployed.outputs("chat")["state"] == "deployed", "in the state, as it runs"
+    deployed.emulator.use()
+    deployed.up()
+    assert deployed.outputs("talk")["state"] == "deployed"
+    assert "undeploy cm-1" not in deployed.sent()
+
+
 def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(deployed: Workspace) -> None:
     served_by = deployed.host
     deployed.use("own")
