@@ -26,14 +26,14 @@ from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
 from .api.declared import UNKNOWN, Unknown
-from .api.errors import ConfigError, KoreaiError
+from .api.errors import Advice, AdviceKind, ConfigError, KoreaiError
 from .api.settings import Settings
 from .base.clock import Clock
 from .base.progress import Note, Progress, formatted
 from .core import state
 from .core.impact import Impact, Unfinished
 from .core.rules import Goal, ModelState, Operation, Record
-from .core.service import ClientFactory, Service
+from .core.service import ClientFactory, NotTakenOver, Service
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .core.stopped import Stopped
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
@@ -96,6 +96,8 @@ class HostProcess:
 
     Attributes:
         service: the one service.
+        not_up: the URNs of the resources whose model this process could not bring up. Of a replacement both halves have
+            the same one: the old half stays while the new one is not up.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class HostProcess:
     ) -> None:
         """Begin a process; a test hands in its own time, jitter and client."""
         self._settings = StackSettings()
+        self.not_up: set[str] = set()
         self.service = Service(
             self._settings,
             clock=clock or CallClock(),
@@ -214,9 +217,14 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: Properties) -> None:
         timeout = _timeout(Timeouts.recorded(_props.get("custom_timeouts")), "delete")
+        record = state.record(_props)
         with _errors_explained():
+            if current_call().urn in self._host_process.not_up and record.state is not ModelState.UNDEPLOYED:
+                raise NotTakenOver(f"the model that replaces {_id} has not come up").advising(
+                    Advice(AdviceKind.BRING_THE_OTHER_UP, _id)
+                )
             try:
-                self._service.release(_id, state.record(_props), timeout)
+                self._service.release(_id, record, timeout)
             except Stopped as stopped:
                 if stopped.is_bug:
                     raise stopped.cause from None
@@ -239,10 +247,12 @@ class ModelDeploymentProvider(ResourceProvider):
         return ReadResult(id_, outputs, inputs)
 
     def _reach(self, operation: Operation, spec: ProgramSpec, before: Record | None, goal: Goal) -> Record:
+        urn, not_up = current_call().urn, self._host_process.not_up
+        not_up |= {urn} - {""}  # the stock host names none
         with _errors_explained():
             try:
                 timeout = _timeout(spec.custom_timeouts, operation)
-                return self._service.reach(operation, spec.model_id, before, goal, timeout)
+                record = self._service.reach(operation, spec.model_id, before, goal, timeout)
             except Stopped as stopped:
                 hosted = current_call().hosted
                 if stopped.is_bug and not (hosted and stopped.has_news):
@@ -252,6 +262,8 @@ class ModelDeploymentProvider(ResourceProvider):
                     outputs = state.outputs(spec, stopped.now)
                     raise PartialFailure(spec.model_id, outputs, [reason]) from stopped.cause
                 raise _ended(stopped, reason) from None
+        not_up.discard(urn)
+        return record
 
 
 def _ended(stopped: Stopped, reason: str) -> Cancelled | DeploymentError:

@@ -797,6 +797,22 @@ def test_an_entry_whose_model_is_undeployed_goes_whatever_became_of_the_other(st
     assert stage.sent == []
 
 
+def test_the_old_half_of_a_replacement_stays_while_the_new_one_is_not_up(stage: Stage) -> None:
+    stage.call.urn = "urn:pulumi:prod::models::type::chat"
+    new = {**INPUTS, "model_id": "cm-2"}
+    stage.answers(job("FAILED", reason="no quota"))
+    with pytest.raises(PartialFailure) as caught:
+        PROVIDER.create(new)
+    with failing(NotTakenOver, "the model that replaces cm-1 has not come up"):
+        PROVIDER.delete(MODEL, RUNNING)
+    PROVIDER.delete(MODEL, OFF)
+    assert stage.platform.commands == ["deploy cm-2"]
+    stage.answers(job("SUCCESS", id="ds-2"), job("SUCCESS", id="ds-3"))
+    PROVIDER.update("cm-2", dict(caught.value.outs), new)
+    PROVIDER.delete(MODEL, RUNNING)
+    assert stage.platform.commands == ["deploy cm-2", "deploy cm-2", "undeploy cm-1"]
+
+
 def test_delete_waits_its_own_job_out_where_another_entry_has_the_model(stage: Stage) -> None:
     declare()
     stage.answers(job("IN_PROGRESS"), job("SUCCESS"))

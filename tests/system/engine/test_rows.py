@@ -114,6 +114,16 @@ def test_a_renamed_entry_stays_until_the_other_name_has_come_up(deployed: Worksp
     assert "undeploy cm-1" not in deployed.sent()
 
 
+def test_the_old_model_serves_until_the_one_that_replaces_it_is_up(deployed: Workspace) -> None:
+    deployed.emulator.set_model("cm-2", fail=Fail(deploy="no GPU is free", once=True))
+    deployed.declare(chat=model(2))
+    output = deployed.pulumi("up", "--yes", "--skip-preview", "--continue-on-error", fails=True).output
+    assert "the model that replaces cm-1 has not come up" in output
+    assert deployed.emulator.model("cm-1").state == "Deployed"
+    deployed.up()
+    assert [deployed.emulator.model(name).state for name in ("cm-1", "cm-2")] == ["Ready to Deploy", "Deployed"]
+
+
 def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(deployed: Workspace) -> None:
     served_by = deployed.host
     deployed.use("own")
