@@ -125,7 +125,8 @@ class FakePlatform(Client):
     def telling(self, reporter: Reporter) -> Self:
         return self
 
-    def deploy(self, model_id: str, request: DeployRequest, until: float) -> DockJob:
+    def deploy(self, model_id: str, request: DeployRequest, until: float, *, ends_outage: bool = False) -> DockJob:
+        self.ends_outage = ends_outage
         self.requests.append(request)
         self.began = self.now.now
         return self._next(f"deploy {model_id}", until)

@@ -1,6 +1,7 @@
 """The lifecycle against a platform that follows a script and a clock that passes only in sleeps."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -52,7 +53,7 @@ from tests.core.fakes import (
     server_error,
     takes,
 )
-from tests.system.chaos.wire import Request, WiredClient, answer
+from tests.system.chaos.wire import Request, WiredClient, answer, refused
 
 MINUTE = 60.0
 DEPLOYED = Goal(REQUEST)
@@ -916,3 +917,27 @@ def test_one_look_told_to_come_back_in_an_hour_does_not_sleep_the_deadline_away(
     Lifecycle(client, MODEL, None, clock=clock, rng=Random(7), reporter=told).reach(DEPLOYED)
     assert 250 < looks[1] - looks[0] < 350, "some minutes, no more"
     assert clock.now - began < 400
+
+
+@pytest.mark.parametrize("trouble", ["503", "refused"])
+@pytest.mark.parametrize("before, gives_up", [(RUNNING_OTHER, False), (None, True)], ids=["an outage", "a new model"])
+def test_a_deploy_that_ends_an_outage_is_tried_until_the_deadline(
+    trouble: str, before: Record | None, gives_up: bool
+) -> None:
+    clock, told = SimClock(), Told()
+    began = clock.now
+
+    def serve(request: Request) -> HTTPResponse:
+        if request.target.partition("?")[0].endswith("/deploy") and clock.now - began < 20 * MINUTE:
+            if trouble == "refused":
+                raise refused()
+            return answer(503)
+        return answer(200, {"dockStatusId": "ds-1", "status": "SUCCESS"})
+
+    client = WiredClient(serve, clock, told)
+    lifecycle = Lifecycle(client, MODEL, before, clock=clock, rng=Random(7), reporter=told)
+    with pytest.raises(ApiError) if gives_up else nullcontext():
+        lifecycle.reach(DEPLOYED)
+    elapsed = clock.now - began
+    assert elapsed < 2 * MINUTE if gives_up else 20 * MINUTE < elapsed < 21 * MINUTE
+    assert lifecycle.record is None if gives_up else lifecycle.record.state is ModelState.DEPLOYED  # type: ignore[union-attr]

@@ -56,6 +56,8 @@ _REPEATABLE: Final = RetryPolicy(
 )
 # A deploy is not idempotent: once it may have been taken it is not sent again. 503 is the platform's "not now".
 _DEPLOY: Final = _REPEATABLE.new(read=False, status_forcelist=(503,))
+# Where the model is down until the deploy is taken, only the deadline ends the attempts.
+_DEPLOY_AFTER_UNDEPLOY: Final = _DEPLOY.new(connect=None, status=None)
 
 _CONNECTION_STEP_SECONDS: Final = 0.2  # between two looks for a free one
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
@@ -120,8 +122,14 @@ class Client:
         other._reporter = reporter  # noqa: SLF001 - it is one of the same class
         return other
 
-    def deploy(self, model_id: str, request: DeployRequest, until: float) -> DockJob:
+    def deploy(self, model_id: str, request: DeployRequest, until: float, *, ends_outage: bool = False) -> DockJob:
         """Deploy a model. Sent again only where the platform can't have taken it.
+
+        Args:
+            model_id: the model.
+            request: its parameters.
+            until: the deadline, an instant of the clock.
+            ends_outage: the model was undeployed for it: it is tried until the deadline, not five times.
 
         Raises:
             AnswerLost, BadAnswer, WrongJob, ServerError: the platform may have taken it.
@@ -132,7 +140,7 @@ class Client:
             f"/api/public/models/{quote(model_id, safe='')}/deploy",
             f"deploying {model_id}",
             "deploy models",
-            _DEPLOY,
+            _DEPLOY_AFTER_UNDEPLOY if ends_outage else _DEPLOY,
             10,
             60,
             "DEPLOY",

@@ -81,6 +81,7 @@ class Lifecycle:
             reporter: where progress goes.
         """
         self.record = self._recorded = record
+        self._cut_off = False  # whether this call has undeployed the model
         self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
         self._of_client = _Overheard(reporter)
         self._client = client.telling(self._of_client)
@@ -189,7 +190,7 @@ class Lifecycle:
             last_job_seconds=before.last_job_seconds if before else 0.0,
         )
         try:
-            job = self._client.deploy(self._model_id, request, until)
+            job = self._client.deploy(self._model_id, request, until, ends_outage=self._cut_off)
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
@@ -223,6 +224,7 @@ class Lifecycle:
         except Exception:
             self.record = lost
             raise
+        self._cut_off = True
         job = self._wait(job, "UNDEPLOY", until, sent_here=True)
         if job.failed and says_not_deployed(job.reason):
             self._was_not_deployed(before)
