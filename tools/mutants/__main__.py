@@ -21,6 +21,8 @@ from queue import Queue
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+# A test failed; or a module that is broken can't be imported. Not: no test was found, or a wrong name of one.
+_RED: Final = (1, 2)
 LIST: Final = Path(__file__).with_name("mutants.toml")
 
 
@@ -88,7 +90,10 @@ def red(copy: Path, tests: Sequence[str]) -> str:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not nightly", *tests]
     ended = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
-    return "" if ended.returncode == 0 else ended.stdout[-2000:] + ended.stderr[-500:]
+    said = ended.stdout[-2000:] + ended.stderr[-500:]
+    if ended.returncode not in (0, *_RED):
+        raise RuntimeError(f"pytest ended with {ended.returncode}, so nothing was seen:\n{said}")
+    return said if ended.returncode else ""
 
 
 def survives(mutant: Mutant, free: "Queue[Path]") -> bool:
