@@ -6,9 +6,10 @@ state holds.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -33,11 +34,13 @@ from .base.progress import Note, Progress, formatted
 from .core import state
 from .core.impact import Impact, Unfinished
 from .core.rules import Goal, ModelState, Operation, Record
-from .core.service import ClientFactory, NotTakenOver, Service
+from .core.service import ClientFactory, NotTakenOver, Owner, Service, Witness
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .core.stopped import Stopped
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
+from .host.stack import StackResource, Stacks
+from .journal import FOLDER, JOURNAL_ENV, Journals, Trouble
 from .stackfile.terms import PULUMI
 
 Properties = dict[str, object]
@@ -101,9 +104,14 @@ class HostProcess:
     """
 
     def __init__(
-        self, clock: Clock | None = None, rng: Random | None = None, client: ClientFactory | None = None
+        self,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+        client: ClientFactory | None = None,
+        journals: Journals | None = None,
+        witness: Witness = lambda _: None,
     ) -> None:
-        """Begin a process; a test hands in its own time, jitter and client."""
+        """Begin a process; a test hands in its own time, jitter and client, its journals and state, if it has any."""
         self._settings = StackSettings()
         self.not_up: set[str] = set()
         self.service = Service(
@@ -113,6 +121,8 @@ class HostProcess:
             reporter=CallReporter(),
             interruption=Cancelled,
             client=client,
+            journal=lambda urn: journals.of(_stack_of(urn)) if journals else None,
+            witness=witness,
         )
 
     def configure(self, config: Callable[[str], str | None]) -> None:
@@ -123,7 +133,32 @@ class HostProcess:
 @cache
 def _process() -> HostProcess:
     """The one of this process: a state may hold several pickles of the provider, and each becomes an instance."""
-    return HostProcess()
+    folder = Path(os.environ.get(JOURNAL_ENV) or FOLDER).absolute()
+    stacks = Stacks()
+    return HostProcess(
+        journals=Journals(folder, time.time, _warn_of_the_journal), witness=lambda urn: _owners(stacks.resources(urn))
+    )
+
+
+def _owners(resources: Sequence[StackResource] | None) -> Sequence[Owner] | None:
+    """The resources of a state that have a model; None where the state can't be read."""
+    if resources is None:
+        return None
+    return [
+        Owner(resource.urn, resource.id, state.record(resource.outputs), resource.dying)
+        for resource in resources
+        if "dock_status_id" in resource.outputs and "model_id" in resource.outputs
+    ]
+
+
+def _warn_of_the_journal(trouble: Trouble) -> None:
+    current_call().warn(PULUMI.journal_trouble(trouble))
+
+
+def _stack_of(urn: str) -> str:
+    """The project and the stack of a resource, `urn:pulumi:STACK::PROJECT::…`; the stock host tells no URN."""
+    stack, project, *_ = [*urn.removeprefix("urn:pulumi:").split("::"), ""]
+    return f"{project}.{stack}" if urn else os.environ.get("PULUMI_PROJECT", "project")
 
 
 @contextmanager
@@ -173,14 +208,17 @@ class ModelDeploymentProvider(ResourceProvider):
             return CheckResult(news, failures)
         # Not in diff: a refresh calls that too, for what is no longer declared.
         if isinstance(model_id := inputs.get("model_id"), str):
-            self._service.declare(model_id, _goal(inputs), in_state=_olds.get("model_id") == model_id)
+            self._service.declare(
+                model_id, _goal(inputs), in_state=_olds.get("model_id") == model_id, urn=current_call().urn
+            )
         return CheckResult(_swapped(inputs, Unknown, _ENGINE_UNKNOWN), [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         news = _swapped(_news, EngineUnknown, UNKNOWN)
         changed = state.differing(_olds, news)
-        record = state.record(_olds)
-        settled = state.settled(_olds, record)
+        recorded = state.record(_olds)
+        record = self._known(_id, recorded, news)
+        settled = record == recorded and state.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
         for line in PULUMI.impact(_id, _impact(_id, news, record, settled=settled, adopted=bool(_olds.get("adopt")))):
@@ -217,14 +255,14 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: Properties) -> None:
         timeout = _timeout(Timeouts.recorded(_props.get("custom_timeouts")), "delete")
-        record = state.record(_props)
+        record, urn = state.record(_props), current_call().urn
         with _errors_explained():
-            if current_call().urn in self._host_process.not_up and record.state is not ModelState.UNDEPLOYED:
+            if urn in self._host_process.not_up and record.state is not ModelState.UNDEPLOYED:
                 raise NotTakenOver(f"the model that replaces {_id} has not come up").advising(
                     Advice(AdviceKind.BRING_THE_OTHER_UP, _id)
                 )
             try:
-                self._service.release(_id, record, timeout)
+                self._service.release(_id, record, timeout, urn)
             except Stopped as stopped:
                 if stopped.is_bug:
                     raise stopped.cause from None
@@ -232,19 +270,31 @@ class ModelDeploymentProvider(ResourceProvider):
                 raise _ended(stopped, reason) from None
 
     def read(self, id_: str, props: Properties) -> ReadResult:
+        recorded = state.record(props)
+        known = self._known(id_, recorded, props)
         with _errors_explained():
-            now = self._service.refresh(id_, state.record(props))
-        outputs = {**props, **state.results(now)}
+            now = self._service.refresh(id_, known)
+        # What the journal knows stays there: with what is declared an update tells the parameters that were sent.
+        outputs = {**props, **(state.results(now) if known == recorded else {})}
         # What the outputs say is what the next diff compares with, except where nothing runs and they say what ran
         # last.
         inert = now.state is ModelState.UNDEPLOYED and not props.get("deployed", True)
         inputs = None if inert else {name: props[name] for name in state.ARGUMENTS if name in props}
-        if not state.settled(props, now):
+        if known != recorded or not state.settled(props, now):
             reason = PULUMI.unfinished(id_, Unfinished.of(now))
             if current_call().hosted:
                 raise PartialFailure(id_, outputs, [reason], inputs=inputs)
             current_call().note(reason)
         return ReadResult(id_, outputs, inputs)
+
+    def _known(self, model_id: str, record: Record, news: Properties) -> Record:
+        """What is known of a model, the journal's knowledge included, when these inputs are declared for it."""
+        try:
+            goal = _goal(news)
+            known = self._service.known(model_id, record, goal.request if goal else None, current_call().urn)
+        except (ConfigError, ValidationError):  # the platform is not known, or the inputs are another version's
+            return record
+        return known or record
 
     def _reach(self, operation: Operation, spec: ProgramSpec, before: Record | None, goal: Goal) -> Record:
         urn, not_up = current_call().urn, self._host_process.not_up
@@ -252,7 +302,7 @@ class ModelDeploymentProvider(ResourceProvider):
         with _errors_explained():
             try:
                 timeout = _timeout(spec.custom_timeouts, operation)
-                record = self._service.reach(operation, spec.model_id, before, goal, timeout)
+                record = self._service.reach(operation, spec.model_id, before, goal, timeout, urn)
             except Stopped as stopped:
                 hosted = current_call().hosted
                 if stopped.is_bug and not (hosted and stopped.has_news):

@@ -9,6 +9,7 @@ from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.api.dock_job import Action, DockJob
 from pulumi_koreai.api.errors import NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
+from pulumi_koreai.api.watch import Watch, watched
 from pulumi_koreai.base.progress import Note, Progress, Reporter, formatted
 from pulumi_koreai.stackfile.terms import PULUMI
 
@@ -125,15 +126,23 @@ class FakePlatform(Client):
     def telling(self, reporter: Reporter) -> Self:
         return self
 
-    def deploy(self, model_id: str, request: DeployRequest, until: float, *, ends_outage: bool = False) -> DockJob:
+    def deploy(
+        self,
+        model_id: str,
+        request: DeployRequest,
+        until: float,
+        *,
+        ends_outage: bool = False,
+        watch: Watch | None = None,
+    ) -> DockJob:
         self.ends_outage = ends_outage
         self.requests.append(request)
         self.began = self.now.now
-        return self._next(f"deploy {model_id}", until)
+        return watched(watch, lambda: self._next(f"deploy {model_id}", until))
 
-    def undeploy(self, model_id: str, until: float) -> DockJob:
+    def undeploy(self, model_id: str, until: float, *, watch: Watch | None = None) -> DockJob:
         self.began = self.now.now
-        return self._next(f"undeploy {model_id}", until)
+        return watched(watch, lambda: self._next(f"undeploy {model_id}", until))
 
     def job(self, job_id: str, model_id: str, action: Action, until: float) -> DockJob:
         what = f"job {job_id} {action} {model_id}"

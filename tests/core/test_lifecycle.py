@@ -32,7 +32,12 @@ from pulumi_koreai.api.errors import (
 )
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.base.progress import parsed
-from pulumi_koreai.core.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS, Lifecycle
+from pulumi_koreai.core.lifecycle import (
+    DEPLOY_TIMEOUT_SECONDS,
+    UNDEPLOY_TIMEOUT_SECONDS,
+    Lifecycle,
+    OutcomeUnknown,
+)
 from pulumi_koreai.core.polling import pause_before_poll
 from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record
 from pulumi_koreai.stackfile.terms import PULUMI
@@ -499,7 +504,7 @@ def test_not_deployed_is_success_and_is_said(before: Record | None, answer: Answ
     scene.lifecycle.reach(UNDEPLOYED)
     assert scene.record.state is ModelState.UNDEPLOYED
     assert (scene.record.job_id, scene.record.last_action, scene.record.last_status) == ("", "UNDEPLOY", "SUCCESS")
-    assert scene.told.notes == ["cm-1 was not deployed: there was nothing to undeploy."]
+    assert scene.told.notes[-1] == "cm-1 was not deployed: there was nothing to undeploy."
 
 
 def test_an_update_goes_on_when_there_was_nothing_to_undeploy() -> None:
@@ -619,13 +624,25 @@ def test_a_resumed_undeploy_is_asked_for_as_one_and_followed_by_the_deploy() -> 
     assert scene.platform.sent == ["job ds-1 UNDEPLOY cm-1", "deploy cm-1"]
 
 
-def test_a_job_that_the_platform_forgot_is_settled_by_the_strategy() -> None:
+def test_a_deploy_job_that_the_platform_forgot_stops_once_and_is_then_settled_by_the_strategy() -> None:
     scene = Scene(DEPLOYING)
     scene.platform.looks = lambda _: not_found()
+    with pytest.raises(OutcomeUnknown):
+        scene.lifecycle.reach(DEPLOYED)
+    assert scene.platform.commands == []
+    assert "the platform no longer knows deploy job ds-1 of cm-1." in scene.told.notes
+    scene.platform.looks = None
     scene.platform.answers = [job("SUCCESS", id="ds-2"), job("SUCCESS", id="ds-3")]
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.commands == ["undeploy cm-1", "deploy cm-1"]
-    assert "the platform no longer knows deploy job ds-1 of cm-1." in scene.told.notes
+
+
+def test_an_undeploy_job_that_the_platform_forgot_is_sent_again() -> None:
+    scene = Scene(UNDEPLOYING)
+    scene.platform.looks = lambda _: not_found() if scene.platform.commands == [] else job("SUCCESS", id="ds-3")
+    scene.platform.answers = [job("SUCCESS", id="ds-2"), job("SUCCESS", id="ds-3")]
+    scene.lifecycle.reach(DEPLOYED)
+    assert scene.platform.commands == ["undeploy cm-1", "deploy cm-1"]
 
 
 def test_a_job_that_the_platform_forgot_can_be_settled_by_adopting() -> None:

@@ -38,6 +38,7 @@ from .pacing import RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
 from .refusals import RefusedAnswer, is_page, retry_after
 from .settings import Settings
 from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
+from .watch import Watch, watched
 
 # What may be sent again, and how often (counts are retries, the backoff is in seconds). Only time bounds the waits
 # for a 429 or for another job on the model: those are no failures, and the platform has certainly not taken the
@@ -122,7 +123,15 @@ class Client:
         other._reporter = reporter  # noqa: SLF001 - it is one of the same class
         return other
 
-    def deploy(self, model_id: str, request: DeployRequest, until: float, *, ends_outage: bool = False) -> DockJob:
+    def deploy(
+        self,
+        model_id: str,
+        request: DeployRequest,
+        until: float,
+        *,
+        ends_outage: bool = False,
+        watch: Watch | None = None,
+    ) -> DockJob:
         """Deploy a model. Sent again only where the platform can't have taken it.
 
         Args:
@@ -130,6 +139,7 @@ class Client:
             request: its parameters.
             until: the deadline, an instant of the clock.
             ends_outage: the model was undeployed for it: it is tried until the deadline, not five times.
+            watch: is told of each attempt.
 
         Raises:
             AnswerLost, BadAnswer, WrongJob, ServerError: the platform may have taken it.
@@ -149,9 +159,9 @@ class Client:
         # A connection kept alive may have been closed by the other side meanwhile, and a request lost with it is one
         # of which nobody knows whether it was taken: a deploy is worth a connection of its own.
         with self._sessions(self.settings) as session:
-            return self._send(session, operation, until, {"modelType": request.model_type}, request.body())
+            return self._send(session, operation, until, {"modelType": request.model_type}, request.body(), watch)
 
-    def undeploy(self, model_id: str, until: float) -> DockJob:
+    def undeploy(self, model_id: str, until: float, *, watch: Watch | None = None) -> DockJob:
         """Undeploy a model. May be repeated, so it is, where sending it again can help.
 
         Raises:
@@ -170,7 +180,7 @@ class Client:
             "UNDEPLOY",
             model_id,
         )
-        return self._send(self._session, operation, until)
+        return self._send(self._session, operation, until, watch=watch)
 
     def job(self, job_id: str, model_id: str, action: Action, until: float) -> DockJob:
         """Ask how a dock job of this model and action is.
@@ -204,6 +214,7 @@ class Client:
         until: float,
         query: Mapping[str, str] | None = None,
         body: JsonValue = None,
+        watch: Watch | None = None,
     ) -> DockJob:
         retries, pause = operation.retries, _PAUSE_FIRST_SECONDS
         doubt: ApiError | None = None
@@ -213,7 +224,7 @@ class Client:
                 self._take_turn(operation, until)
                 try:
                     with self._connection(operation, until):
-                        job = self._exchange(session, operation, until, query, body)
+                        job = watched(watch, lambda: self._exchange(session, operation, until, query, body))
                 except (RateLimited, Busy) as refusal:
                     error: ApiError = refusal
                     delay = pause * (0.5 + self._rng.random())

@@ -59,6 +59,7 @@ class AdviceKind(Enum):
     RERUN_AND_RAISE_TIMEOUT = auto()
     RUN_AGAIN = auto()
     BRING_THE_OTHER_UP = auto()  # the model
+    CONFIRM_DEPLOY = auto()  # the model
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class NoteKind(Enum):
     ADOPTED = "the running deployment was adopted, nothing was sent"
     NO_SUCH_MODEL = "the platform has no such model"
     NOT_DEPLOYED = "the model was not deployed"
+    STARTED = "the platform has answered with a job"
     RESUMING = "a job that an earlier call began is waited on"
     JOB_GONE = "the platform does not know the job any more"
     JOB_FAILED = "a job that an earlier call began has failed"

@@ -18,6 +18,7 @@ from ..api.errors import (
     JobFailed,
     JobStuck,
     JobTimeout,
+    KoreaiError,
     NotDeployed,
     NotFound,
 )
@@ -27,7 +28,8 @@ from ..base.clock import Clock
 from ..base.durations import spoken
 from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter
 from .polling import pause_before_poll
-from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
+from .recovery import Trace
+from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
 
 if TYPE_CHECKING:
     from ..api.client import Client
@@ -40,6 +42,10 @@ _NOT_FOUND_GRACE_SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 60.0
 _LAST_LOOK_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 120.0
+
+
+class OutcomeUnknown(KoreaiError):
+    """How the last deploy ended is not known, and the user was not told yet: nothing was sent."""
 
 
 class _Overheard:
@@ -69,28 +75,25 @@ class Lifecycle:
         clock: Clock,
         rng: Random,
         reporter: Reporter,
+        trace: Trace | None = None,
     ) -> None:
         """Begin a call.
 
         Args:
             client: the platform.
             model_id: the model.
-            record: what the stack remembers of it, None when it is new.
+            record: what is known of it, None when it is new.
             clock: time; its `sleep` may end a wait by raising.
             rng: the jitter of the polls.
             reporter: where progress goes.
+            trace: writes down what is sent, if it is given.
         """
-        self.record = self._recorded = record
+        self.record = record
         self._cut_off = False  # whether this call has undeployed the model
         self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
+        self._trace = trace or Trace(None, "", model_id, "", record)
         self._of_client = _Overheard(reporter)
         self._client = client.telling(self._of_client)
-
-    @property
-    def has_begun_the_last(self) -> bool:
-        """Whether the job that is recorded, or the take-over, is of this call: nothing else was sent later."""
-        now, before = self.record, self._recorded
-        return now is not None and (before is None or now.job_id != before.job_id)
 
     def reach(self, goal: Goal, timeout_seconds: float | None = None) -> None:
         """Do what is to be done until the model is as declared.
@@ -176,6 +179,12 @@ class Lifecycle:
             case Step.DEPLOY:
                 assert goal.request is not None
                 self._deploy(goal.request, deadline)
+            case Step.ASK:
+                assert self.record is not None
+                self.record = replace(self.record, last_status=UNKNOWN_STATUS)
+                raise OutcomeUnknown(
+                    f"the outcome of the last deploy of {self._model_id} is unknown; nothing was sent"
+                ).advising(Advice(AdviceKind.CONFIRM_DEPLOY, self._model_id))
 
     def _until(self, deadline: float | None, default_seconds: float) -> float:
         return deadline if deadline is not None else self._clock.monotonic() + default_seconds
@@ -190,7 +199,13 @@ class Lifecycle:
             last_job_seconds=before.last_job_seconds if before else 0.0,
         )
         try:
-            job = self._client.deploy(self._model_id, request, until, ends_outage=self._cut_off)
+            job = self._client.deploy(
+                self._model_id,
+                request,
+                until,
+                ends_outage=self._cut_off,
+                watch=self._trace.about_to("DEPLOY", request),
+            )
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
@@ -212,7 +227,7 @@ class Lifecycle:
         before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
         lost = replace(before, state=ModelState.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
         try:
-            job = self._client.undeploy(self._model_id, until)
+            job = self._client.undeploy(self._model_id, until, watch=self._trace.about_to("UNDEPLOY"))
         except NotDeployed:
             self._was_not_deployed(before)
             return
@@ -242,12 +257,13 @@ class Lifecycle:
             job = self._wait(job, action, self._until(deadline, default), sent_here=False)
         except NotFound:
             self._note(NoteKind.JOB_GONE, action, record.job_id)
-            self._forget_job(record)
+            # It may have ended well long ago: what it deployed is not cut off before somebody has looked.
+            self._forget_job(record, UNCONFIRMED_STATUS if action == "DEPLOY" else UNKNOWN_STATUS)
             return
         except JobTimeout as timeout:
             if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
                 raise
-            self._forget_job(self.record or record)
+            self._forget_job(self.record or record, UNKNOWN_STATUS)
             raise JobStuck(str(timeout), job_id=timeout.job_id, action=timeout.action, status=timeout.status).advising(
                 Advice(AdviceKind.JOB_GIVEN_UP, timeout.status)
             ) from None
@@ -262,6 +278,7 @@ class Lifecycle:
         began = self._clock.monotonic()
         if sent_here:
             self._took(job, action)
+            self._note(NoteKind.STARTED, action, job.id)
         reported: tuple[str, int] | None = None
         reported_at = began
         pause = self._pause(began, job) if sent_here else 0.0
@@ -294,6 +311,7 @@ class Lifecycle:
         if sent_here:
             assert self.record is not None
             self.record = replace(self.record, last_job_seconds=round(self._clock.monotonic() - began, 1))
+            self._trace.ended(job.id, job.status)
         return job
 
     def _pause(self, began: float, job: DockJob) -> float:
@@ -325,11 +343,12 @@ class Lifecycle:
             last_status=job.status,
         )
 
-    def _forget_job(self, record: Record) -> None:
-        self.record = replace(record, state=ModelState.FAILED, job_id="", last_status=UNKNOWN_STATUS)
+    def _forget_job(self, record: Record, status: str) -> None:
+        self.record = replace(record, state=ModelState.FAILED, job_id="", last_status=status)
 
     def _was_not_deployed(self, before: Record) -> None:
         self._note(NoteKind.NOT_DEPLOYED, "UNDEPLOY")
+        self._trace.ended("", "SUCCESS")
         self.record = replace(
             before, state=ModelState.UNDEPLOYED, job_id="", last_action="UNDEPLOY", last_status="SUCCESS"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..api.errors import Advice, AdviceKind, ConfigError, KoreaiError, SettingFault
 from ..base.durations import spoken
 from ..base.progress import Note, NoteKind
+from ..journal import Trouble, TroubleKind
 from .impact import CutOff, Impact, Unfinished, Why
 from .rules import ModelState, Operation, Record, Step
 from .stopped import Stopped
@@ -39,6 +40,9 @@ ADVICE: Mapping[AdviceKind, str] = {
     AdviceKind.SETTLE_DEPLOY: "It is unknown whether {subject} is being deployed now, so the deploy is not sent again."
     " Look at the model in the console. If it is deployed as declared, set `adopt` to true (where it was not true"
     " before): nothing is sent then. Otherwise run `{apply}` again: it settles this by the update strategy.",
+    AdviceKind.CONFIRM_DEPLOY: "Look at {subject} in the console. If it is deployed as declared, set `adopt` to true"
+    " (where it was not true before): nothing is sent then. Otherwise run `{apply}` again: it goes on by the update"
+    " strategy.",
     AdviceKind.REPEAT_UNDEPLOY: "It is unknown whether {subject} is being undeployed now. Run the command again: an"
     " undeploy may be repeated.",
     AdviceKind.FIX_AND_DEPLOY_AGAIN: "Fix the cause above, then run `{apply}` to deploy again.",
@@ -100,6 +104,8 @@ class Renderer:
                 return f"the platform has no model {model}: there was nothing to undeploy."
             case NoteKind.NOT_DEPLOYED:
                 return f"{model} was not deployed: there was nothing to undeploy."
+            case NoteKind.STARTED:
+                return f"{verb} of {model}: job {job} started"
             case NoteKind.RESUMING:
                 return f"resuming {verb} job {job} of {model}"
             case NoteKind.JOB_GONE:
@@ -117,6 +123,29 @@ class Renderer:
                 return (
                     f"{stays} What was last sent for this resource may be what runs: if it is not what the other one"
                     f" declares, change the other one's `deployed`, run `{self.apply}`, and change it back."
+                )
+
+    def journal_trouble(self, trouble: Trouble) -> str:
+        """What is wrong with a journal; a deployment goes on without it."""
+        lost = "If this run is killed, the next one may not know of the jobs that it began."
+        match trouble.kind:
+            case TroubleKind.NOT_WRITTEN:
+                return f"the journal {trouble.path} can't be written: {trouble.detail}. {lost}"
+            case TroubleKind.NOT_READ:
+                return (
+                    f"the journal {trouble.path} can't be read: {trouble.detail}. Jobs that it knows of are not found."
+                )
+            case TroubleKind.NOT_PRIVATE:
+                return (
+                    f"the journal {trouble.path} is not used: another user could have written it, or a commit brought"
+                    f" it. Remove it. {lost}"
+                )
+            case TroubleKind.CORRUPT:
+                return f"the journal {trouble.path} has lines that can't be understood; they are passed over."
+            case TroubleKind.NEWER:
+                return (
+                    f"the journal {trouble.path} has lines of a newer version of this package; they are passed over."
+                    " Use that version."
                 )
 
     def unfinished(self, subject: str, unfinished: Unfinished) -> str:

@@ -9,6 +9,12 @@ from ..api.declared import DeployRequest
 UNKNOWN_STATUS: Final = "UNKNOWN"
 """The last status of an attempt of which it is not known whether the platform took it, or how it ended."""
 
+UNCONFIRMED_STATUS: Final = "UNCONFIRMED"
+"""The same, of which the user was not told yet: it is told once, before anything is sent that may cut callers off."""
+
+PARAMETERS_UNKNOWN: Final = DeployRequest.model_construct()  # type: ignore[call-arg] # that is the point
+"""In the place of the parameters of a deploy of which nobody knows them. They equal nothing that can be declared."""
+
 Strategy = Literal["undeploy-first", "redeploy"]
 Operation = Literal["create", "update", "delete"]
 """What an engine asks of a resource."""
@@ -33,7 +39,8 @@ class Record:
         request: the parameters of the last deploy that was sent, or taken over; None when there was none.
         job_id: the last dock job, "" when there was none or its id is not known.
         last_action: `DEPLOY`, `UNDEPLOY`, or "" before the first.
-        last_status: the job's last status, `UNKNOWN` when it can't be told, "" before the first.
+        last_status: the job's last status; `UNKNOWN` when it can't be told, `UNCONFIRMED` when the user has not been
+            told that; "" before the first.
         last_job_seconds: how long the last job took; 0 when it was not watched from its start to its end.
     """
 
@@ -71,6 +78,7 @@ class Step(Enum):
 
     RESUME = "wait for the job that is under way"
     ADOPT = "adopt what is running, without a request"
+    ASK = "stop, as how the last deploy ended is not known"
     DEPLOY = "deploy"
     UNDEPLOY = "undeploy"
 
@@ -95,8 +103,10 @@ def next_step(record: Record | None, goal: Goal) -> Step | None:
     if record.state is ModelState.DEPLOYED and record.request == goal.request:
         return None
     if record.state is not ModelState.DEPLOYED:
-        if record.last_status == UNKNOWN_STATUS and goal.adopt:
+        if goal.adopt and record.last_status in (UNKNOWN_STATUS, UNCONFIRMED_STATUS):
             return Step.ADOPT
+        if record.last_status == UNCONFIRMED_STATUS:
+            return Step.ASK
         if record.last_action == "DEPLOY" and record.last_status == "FAILED":
             return Step.DEPLOY
     return Step.DEPLOY if goal.strategy == "redeploy" else Step.UNDEPLOY
@@ -115,4 +125,6 @@ def steps_ahead(record: Record | None, goal: Goal) -> list[Step]:
                 record = Record(ModelState.UNDEPLOYED, request)
             case Step.DEPLOY | Step.ADOPT:
                 record = Record(ModelState.DEPLOYED, goal.request)
+            case Step.ASK:
+                break
     return steps

@@ -5,17 +5,21 @@ out the calls that change something, and says of each that ended early what is k
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
+from ..api.declared import DeployRequest
 from ..api.errors import Advice, AdviceKind, JobStuck, JobTimeout, KoreaiError
 from ..api.settings import Settings
 from ..base.clock import Clock
 from ..base.progress import Note, NoteKind, Reporter
-from .lifecycle import Lifecycle
+from ..journal import Journal
+from .lifecycle import Lifecycle, OutcomeUnknown
+from .recovery import Recovered, Trace
 from .rules import Goal, ModelState, Operation, Record, next_step
 from .stopped import Stopped
 
@@ -27,15 +31,38 @@ ClientFactory = Callable[[Settings, Clock, Random, Reporter], "Client"]
 
 @dataclass(frozen=True)
 class Declaration:
-    """A resource of this process that has a model.
+    """A resource of this process that declares a model.
 
     Attributes:
+        urn: the resource, "" where the engine does not tell it.
         goal: what it declares, None where that is not known yet.
         in_state: whether the state has it with this model already, however it fares.
     """
 
+    urn: str
     goal: Goal | None
     in_state: bool
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A resource that the state has, with its model.
+
+    Attributes:
+        urn: the resource.
+        model_id: its model.
+        record: what the state remembers of the model.
+        dying: whether it is replaced and still to be deleted.
+    """
+
+    urn: str
+    model_id: str
+    record: Record
+    dying: bool = False
+
+
+Witness = Callable[[str], Sequence[Owner] | None]
+"""Reads the state that has the resource of this URN, as it is now; None where it can't be read."""
 
 
 class NotTakenOver(KoreaiError):
@@ -54,6 +81,8 @@ class Service:
         reporter: Reporter,
         interruption: type[BaseException],
         client: ClientFactory | None = None,
+        journal: Callable[[str], Journal | None] = lambda _: None,
+        witness: Witness = lambda _: None,
     ) -> None:
         """Make the service of this process; nothing is read or sent yet.
 
@@ -64,14 +93,22 @@ class Service:
             reporter: where progress and notes go.
             interruption: what ends a call that the engine wants to end.
             client: makes the client; that of `api.client` when not given.
+            journal: the journal of the stack that a resource, by its URN, is in; None where there is none.
+            witness: reads the state.
         """
         self._settings, self._make_client = settings, client
         self._clock, self._rng, self._reporter, self._interruption = clock, rng, reporter, interruption
+        self._journal, self._witness = journal, witness
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._declared: dict[str, Declaration] = {}
         # The models that this process has brought to what is declared by a job of its own, the last one therefore.
         self._reached: set[str] = set()
+        # The calls of this process that sent something: it need not be told of them by the journal.
+        self._own: set[str] = set()
+        # Of each model: how many resources this process has let go, and the one that goes now.
+        self._gone: Counter[str] = Counter()
+        self._going: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def settings(self) -> Settings:
         """Where the platform is and how to talk to it.
@@ -98,7 +135,7 @@ class Service:
                 self._client = factory(self.settings(), self._clock, self._rng, self._reporter)
             return self._client
 
-    def declare(self, model_id: str, goal: Goal | None, *, in_state: bool) -> None:
+    def declare(self, model_id: str, goal: Goal | None, *, in_state: bool, urn: str = "") -> None:
         """Note that a resource of this process declares a model: the deletion of another one does not undeploy it.
 
         A renamed resource is a new one of the same model: created first, then the old one is deleted, in a later
@@ -108,8 +145,21 @@ class Service:
             model_id: the model.
             goal: what is declared, None where that is not known yet.
             in_state: whether the state has that resource with this model already.
+            urn: the resource.
         """
-        self._declared[model_id] = Declaration(goal, in_state)
+        self._declared[model_id] = Declaration(urn, goal, in_state)
+
+    def known(self, model_id: str, record: Record | None, wanted: DeployRequest | None, urn: str = "") -> Record | None:
+        """What is known of a model: what the state remembers, and what the journal adds to it. Sends nothing.
+
+        Args:
+            model_id: the model.
+            record: what the state remembers.
+            wanted: the parameters that are declared, None where there are none or they are not known.
+            urn: the resource.
+        """
+        recovered, now = self._recovered(model_id, record, urn)
+        return recovered.with_parameters(wanted, now)
 
     def reach(
         self,
@@ -118,6 +168,9 @@ class Service:
         before: Record | None,
         goal: Goal,
         timeout_seconds: float | None,
+        urn: str = "",
+        *,
+        handed: Record | None = None,
     ) -> Record:
         """Bring a model to what is declared.
 
@@ -127,24 +180,24 @@ class Service:
             before: what is recorded, None where it is new.
             goal: what is declared.
             timeout_seconds: bounds the whole call, None: each job has its default.
+            urn: the resource.
+            handed: what is known of the model instead, where another resource that had it went just now.
 
         Raises:
             Stopped: it ended early; its `now` is to be recorded.
             ConfigError: nothing was begun.
         """
-        lifecycle = self._lifecycle(model_id, before)
-        try:
+        # Who adopts a model says that it is deployed as declared, whatever was sent for it before.
+        adopts = before is None and handed is None and goal.adopt
+        with self._call(operation, model_id, before, goal, urn, handed=handed, recover=not adopts) as lifecycle:
             lifecycle.reach(goal, timeout_seconds)
-        except (Exception, self._interruption) as error:
-            _advise_more_time(error, lifecycle.record)
-            raise Stopped(operation, model_id, error, before, lifecycle.record, goal) from error
-        assert lifecycle.record is not None
-        if lifecycle.has_begun_the_last:
-            self._reached.add(model_id)
+            assert lifecycle.record is not None
+            if before is None or lifecycle.record.job_id != before.job_id:
+                self._reached.add(model_id)
         return lifecycle.record
 
-    def release(self, model_id: str, before: Record, timeout_seconds: float | None) -> Record:
-        """Undeploy a model for good, unless another resource of this process has it.
+    def release(self, model_id: str, before: Record, timeout_seconds: float | None, urn: str = "") -> Record:
+        """Undeploy a model for good, unless another resource has it: one that the state has, or that came up here.
 
         Who only declares the model has it not: if that resource did not come up, the model would run on in no state.
 
@@ -152,40 +205,31 @@ class Service:
             Stopped: it ended early.
             ConfigError: nothing was begun.
         """
-        lifecycle = self._lifecycle(model_id, before)
-        try:
-            if (other := self._declared.get(model_id)) is None:
-                lifecycle.retire(timeout_seconds)
-            elif not (other.in_state or model_id in self._reached or before.state is ModelState.UNDEPLOYED):
-                raise NotTakenOver(f"another resource declares {model_id} and has not come up").advising(
-                    Advice(AdviceKind.BRING_THE_OTHER_UP, model_id)
-                )
-            else:
+        # One at a time for a model: of two that go at once the last one undeploys it.
+        with self._lock:
+            going = self._going[model_id]
+        with going, self._call("delete", model_id, before, None, urn) as lifecycle:
+            if self._has_another_owner(model_id, before, urn):
                 with suppress(JobStuck):
                     # Forgotten, a job of this one would go on beside what is sent for the other one.
                     lifecycle.settle(timeout_seconds)
+                other = self._declared.get(model_id)
                 doubtful = model_id not in self._reached and not _is_as(lifecycle.record or before, other)
                 self._reporter.note(Note(NoteKind.LEFT_ALONE, model_id, doubtful=doubtful))
-        except (Exception, self._interruption) as error:
-            if isinstance(error, JobTimeout):
-                # Its timeout is that of the state, which no entry can raise any more.
-                error.advising(*error.advice, Advice(AdviceKind.RUN_AGAIN))
-            raise Stopped("delete", model_id, error, before, lifecycle.record, None) from error
+            else:
+                lifecycle.retire(timeout_seconds)
+            self._gone[model_id] += 1
         return lifecycle.record or before
 
-    def settle(self, model_id: str, before: Record, timeout_seconds: float | None) -> Record:
+    def settle(self, model_id: str, before: Record, timeout_seconds: float | None, urn: str = "") -> Record:
         """Wait for the job under way of a creation that ended too early, if there is one, and begin nothing.
 
         Raises:
             Stopped: it ended early.
             ConfigError: nothing was begun.
         """
-        lifecycle = self._lifecycle(model_id, before)
-        try:
+        with self._call("create", model_id, before, None, urn) as lifecycle:
             lifecycle.settle(timeout_seconds)
-        except (Exception, self._interruption) as error:
-            _advise_more_time(error, lifecycle.record)
-            raise Stopped("create", model_id, error, before, lifecycle.record, None) from error
         return lifecycle.record or before
 
     def refresh(self, model_id: str, before: Record) -> Record:
@@ -195,12 +239,92 @@ class Service:
             ApiError: the platform could not be asked.
             ConfigError: nothing was sent.
         """
-        lifecycle = self._lifecycle(model_id, before)
+        lifecycle = self._lifecycle(model_id, before, None)
         lifecycle.refresh()
         return lifecycle.record or before
 
-    def _lifecycle(self, model_id: str, record: Record | None) -> Lifecycle:
-        return Lifecycle(self.client(), model_id, record, clock=self._clock, rng=self._rng, reporter=self._reporter)
+    def _has_another_owner(self, model_id: str, before: Record, urn: str) -> bool:
+        """Whether a model is not to be undeployed with the resource that goes.
+
+        Raises:
+            NotTakenOver: the resource that declares it has not come up.
+        """
+        if model_id in self._reached or before.state is ModelState.UNDEPLOYED:
+            return model_id in self._declared
+        declared = self._declared.get(model_id)
+        if declared is not None and declared.urn == urn != "":
+            declared = None  # it is the one that goes, of a program that runs while its stack is destroyed
+        owners = self._witness(urn)
+        if owners is not None:
+            having = sum(owner.model_id == model_id for owner in owners) - self._gone[model_id]
+            if having > 1:
+                return True
+        if declared is None:
+            return False
+        if owners is None and declared.in_state:
+            return True
+        raise NotTakenOver(f"another resource declares {model_id} and has not come up").advising(
+            Advice(AdviceKind.BRING_THE_OTHER_UP, model_id)
+        )
+
+    @contextmanager
+    def _call(
+        self,
+        operation: Operation,
+        model_id: str,
+        before: Record | None,
+        goal: Goal | None,
+        urn: str,
+        *,
+        handed: Record | None = None,
+        recover: bool = True,
+    ) -> Iterator[Lifecycle]:
+        """A call of an engine that changes something, written down in the journal.
+
+        Raises:
+            Stopped: whatever ended it early, with what is known then.
+            ConfigError: nothing was begun.
+        """
+        host = self.client().settings.host
+        recovered, now = Recovered(handed or before), 0.0
+        if recover and handed is None:
+            recovered, now = self._recovered(model_id, before, urn)
+        if goal is None and recovered.call and recovered.call.closed:
+            recovered = replace(recovered, call=None)  # no job is under way, and what is deployed does not matter
+        record = recovered.with_parameters(goal.request if goal else None, now)
+        trace = Trace(self._journal(urn), host, model_id, urn, before)
+        self._own.add(trace.call)
+        lifecycle = self._lifecycle(model_id, record, trace)
+        try:
+            yield lifecycle
+        except (Exception, self._interruption) as error:
+            if isinstance(error, OutcomeUnknown) and recovered.call:
+                trace.told(recovered.call.call)
+            if operation != "delete":
+                _advise_more_time(error, lifecycle.record)
+            elif isinstance(error, JobTimeout):
+                # Its timeout is that of the state, which no entry can raise any more.
+                error.advising(*error.advice, Advice(AdviceKind.RUN_AGAIN))
+            raise Stopped(operation, model_id, error, before, lifecycle.record, goal) from error
+        trace.close(recovered.last)
+
+    def _recovered(self, model_id: str, record: Record | None, urn: str) -> tuple[Recovered, float]:
+        """What the journal has of a model besides the state, and the time, in seconds since 1970."""
+        journal = self._journal(urn)
+        if journal is None:
+            return Recovered(record), 0.0
+        return Recovered.of(journal, self.settings().host, model_id, urn, record, own=self._own), journal.now
+
+    def _lifecycle(self, model_id: str, record: Record | None, trace: Trace | None) -> Lifecycle:
+        return Lifecycle(
+            self.client(),
+            model_id,
+            record,
+            clock=self._clock,
+            rng=self._rng,
+            reporter=self._reporter,
+            trace=trace,
+        )
 
 
 def _advise_more_time(error: BaseException, now: Record | None) -> None:
@@ -216,6 +340,6 @@ def _client(settings: Settings, clock: Clock, rng: Random, reporter: Reporter) -
     return Client(settings, clock, rng, reporter)
 
 
-def _is_as(record: Record, other: Declaration) -> bool:
+def _is_as(record: Record, other: Declaration | None) -> bool:
     """Whether what is recorded is all that another resource declares."""
-    return other.goal is not None and next_step(record, other.goal) is None
+    return other is not None and other.goal is not None and next_step(record, other.goal) is None

@@ -22,15 +22,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from pydantic import ValidationError
 from tf.iface import ImportContext, ReadContext, UpgradeContext  # type: ignore[import-untyped] # it has no types
 from tf.schema import Schema  # type: ignore[import-untyped]
 from tf.types import Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
-from ..api.errors import KoreaiError
+from ..api.errors import ConfigError, KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
-from ..core.rules import UNKNOWN_STATUS, Goal, ModelState, Operation, Record
+from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record
 from ..core.spec import Timeouts, check, python_spelling
 from ..core.stopped import Stopped
 from ..host.errors import of_ours
@@ -137,7 +138,7 @@ class ModelDeployment:
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
-        record = state.record(prior)
+        record = self._known(prior["model_id"], state.record(prior), planned)
         if "model_id" in changed:
             diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record), path=["model_id"])
             self._intend(diagnostics, prior["model_id"], "deleted")
@@ -179,8 +180,9 @@ class ModelDeployment:
     def read(self, context: ReadContext, current: Values) -> Values:
         """Ask for the last job: the platform has no call that reads a model's deployment."""
         with self._process.in_hand(current["model_id"], context.diagnostics):
-            before = state.record(current)
+            recorded = state.record(current)
             try:
+                before = self._known(current["model_id"], recorded, current)
                 now = self._process.service.refresh(current["model_id"], before)
             except KoreaiError as error:
                 _report(context.diagnostics, TERRAFORM.error(error))
@@ -188,6 +190,11 @@ class ModelDeployment:
             except Interrupted:
                 _report(context.diagnostics, f"interrupted before {current['model_id']} could be asked for.")
                 return current
+        if before != recorded:  # what the journal knows stays there until an apply, which knows what is declared
+            _report(
+                context.diagnostics, TERRAFORM.unfinished(current["model_id"], Unfinished.of(now)), severity="warning"
+            )
+            return current
         return current | state.results(now) if now.job_id else current
 
     def import_(self, context: ImportContext, model_id: str) -> Values | None:
@@ -196,12 +203,20 @@ class ModelDeployment:
         if wrong := [fault for fault in faults if fault.path == ("model_id",)]:
             _report(context.diagnostics, str(wrong[0]))
             return None
-        return {**_NOTHING, "model_id": model_id, "state": ModelState.FAILED.value, "last_status": UNKNOWN_STATUS}
+        return {**_NOTHING, "model_id": model_id, "state": ModelState.FAILED.value, "last_status": UNCONFIRMED_STATUS}
 
     def upgrade(self, _context: UpgradeContext, version: int, old: Mapping[str, Any]) -> Values:
         """The state of an older version: what it did not have is not set, what there is no more is left out."""
         renamed = {"timeouts": old.get("custom_timeouts")} if version < 2 else {}
         return _NOTHING | {name: value for name, value in {**old, **renamed}.items() if name in _NOTHING}
+
+    def _known(self, model_id: str, record: Record, values: Values) -> Record:
+        """What is known of a model, the journal's knowledge included, when these values are declared for it."""
+        try:
+            goal = _goal(values)
+            return self._process.service.known(model_id, record, goal.request if goal else None) or record
+        except (ConfigError, ValidationError):  # the platform is not known yet, or the values are another version's
+            return record
 
     def _intend(self, diagnostics: Diagnostics, model_id: str, intent: Intent) -> None:
         """Note what a plan means for a model, and refuse it beside one that does not go with it."""
@@ -215,13 +230,14 @@ class ModelDeployment:
         recorded = None if prior is None else state.record(prior)
         # For an update too: the deletion of the same model under another name may have come first.
         handed = self._process.handed.pop(spec.model_id, None)
-        before = handed.record if handed else recorded
         adopted_before = bool(prior and prior["adopt"]) or bool(handed and handed.adopted)
         goal = spec.goal(adopt=not adopted_before)
         unfinished_creation = {"unfinished_creation": prior is None or bool(prior["unfinished_creation"])}
         timeout = spec.timeouts.of(operation) if spec.timeouts else None
         try:
-            record = self._process.service.reach(operation, spec.model_id, before, goal, timeout)
+            record = self._process.service.reach(
+                operation, spec.model_id, recorded, goal, timeout, handed=handed.record if handed else None
+            )
         except Stopped as stopped:
             now = stopped.now
             news = now is not None and now != recorded

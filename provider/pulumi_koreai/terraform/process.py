@@ -5,10 +5,11 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
+from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -18,9 +19,10 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError, SettingFault
 from ..api.settings import About, Settings
-from ..base.progress import Note, Progress, formatted
+from ..base.progress import Note, NoteKind, Progress, formatted
 from ..core.rules import Record
 from ..core.service import ClientFactory, Service
+from ..journal import FOLDER, JOURNAL_ENV, Journals, Trouble
 from .schema import Number
 from .terms import TERRAFORM
 
@@ -59,7 +61,13 @@ class ProviderProcess:
         handed: what a deletion left to the creation, or the update, of the same model.
     """
 
-    def __init__(self, client: ClientFactory | None = None, rng: Random | None = None) -> None:
+    def __init__(
+        self,
+        client: ClientFactory | None = None,
+        rng: Random | None = None,
+        journals: Callable[[Callable[[Trouble], None]], Journals] | None = None,
+    ) -> None:
+        journal = journals(self._warn_of_the_journal).of("terraform") if journals else None
         self.service = Service(
             self._settings,
             clock=self,
@@ -67,6 +75,7 @@ class ProviderProcess:
             reporter=self,
             interruption=Interrupted,
             client=client,
+            journal=lambda _: journal,
         )
         self.handed: dict[str, Handed] = {}
         self._plans: defaultdict[str, set[Intent]] = defaultdict(set)
@@ -131,8 +140,23 @@ class ProviderProcess:
         # Terraform has no place for it but its log: TF_LOG=info.
         print(f"[INFO] {formatted(progress)}", file=sys.stderr, flush=True)  # noqa: T201 - a provider's stderr is Terraform's log
 
+    def _warn_of_the_journal(self, trouble: Trouble) -> None:
+        text = TERRAFORM.journal_trouble(trouble)
+        if (diagnostics := _diagnostics.get(None)) is None:  # while a plan is made
+            print(f"[WARN] {text}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
+        else:
+            diagnostics.add_warning(text)
+
     def note(self, note: Note) -> None:
+        if note.kind is NoteKind.STARTED:  # no warning
+            print(f"[INFO] {TERRAFORM.note(note)}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
+            return
         _diagnostics.get().add_warning(TERRAFORM.note(note))
+
+
+def journals(tell: Callable[[Trouble], None]) -> Journals:
+    """Those of the root module, whose folder is the working directory of Terraform and of its providers."""
+    return Journals(Path(os.environ.get(JOURNAL_ENV) or FOLDER).absolute(), time.time, tell)
 
 
 def provider_schema() -> Schema:

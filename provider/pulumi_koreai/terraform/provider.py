@@ -8,7 +8,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError
 from .deployment import ModelDeployment
-from .process import ProviderProcess, provider_schema
+from .process import ProviderProcess, journals, provider_schema
 from .schema import decoded
 from .terms import TERRAFORM
 
@@ -24,7 +24,7 @@ class Provider:
     """
 
     def __init__(self) -> None:
-        self.process = ProviderProcess()
+        self.process = ProviderProcess(journals=journals)
 
     def get_model_prefix(self) -> str:
         return "koreai"

@@ -1,16 +1,21 @@
 """A platform, an engine and their user, simulated: the provider between them is the real one, and so is its client.
 
 The platform is the emulator's state machine. The engine is what was measured of it: what it keeps of a resource, and
-what it loses when it is killed. Nothing waits: time passes in sleeps, and while an answer is awaited.
+what it loses when it or its host is killed. The journal is a real file. Nothing waits: time passes in sleeps, and while
+an answer is awaited.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import Enum
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,9 +23,13 @@ from pulumi.dynamic import CreateResult, UpdateResult
 from urllib3 import HTTPResponse
 
 from pulumi_koreai.api.errors import KoreaiError
+from pulumi_koreai.core import state
+from pulumi_koreai.core.service import Owner
 from pulumi_koreai.emulator.platform import EmulatedJob, EmulatedPlatform, EmulatorSettings, Fail, Refusal
 from pulumi_koreai.emulator.platform import random_ids as seeded_ids
 from pulumi_koreai.host import Cancelled, DetailedDiff, PartialFailure
+from pulumi_koreai.host.contract import CURRENT
+from pulumi_koreai.journal import Journal, Journals, Line, Trouble
 from tests.core.fakes import KEY, SimClock, Told
 from tests.system.chaos.wire import Request, answer, process, refused, reset, silence
 
@@ -208,14 +217,42 @@ FAULTS: Final[dict[str, tuple[bool, Act]]] = {
 }
 
 
+class HostDied(BaseException):
+    """The host is gone, in the middle of a request."""
+
+
+class MortalJournals(Journals):
+    """Journals in which a dead process writes no more."""
+
+    def __init__(self, folder: Path, world: "World") -> None:
+        super().__init__(folder, lambda: _EPOCH + world.clock.now, world.trouble)
+        self._world = world
+
+    def of(self, stack: str) -> Journal:
+        journal = super().of(stack)
+        if "write" not in vars(journal):
+            write = journal.write
+
+            def unless_dead(line: Line, *, durable: bool = True) -> None:
+                if not self._world.dead:
+                    write(line, durable=durable)
+
+            journal.write = unless_dead  # type: ignore[method-assign]
+        return journal
+
+
 class World:
     """The platform with the network before it: what was sent, what comes wrong, and what must never be.
 
     Attributes:
         faults: what befalls the next requests, by name; None: nothing.
         storm_until: until this instant another pipeline uses up the account's limit.
-        known: the jobs of which the run that goes on has been told.
+        known: the jobs of which a process was told, which wrote them down.
         violations: the invariants that were broken.
+        dead: whether the process that sends is gone.
+        dies_in: after so many more requests it dies in the middle of one; None: it does not.
+        dies_before: whether that one does not reach the platform.
+        folder: where the journals are.
     """
 
     def __init__(self) -> None:
@@ -231,16 +268,36 @@ class World:
         self.violations: list[str] = []
         self.commands: list[str] = []
         self.looks = 0
+        self.dead = False
+        self.dies_in: int | None = None
+        self.dies_before = False
+        self.folder = Path(tempfile.mkdtemp(prefix="pulumi-koreai-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._unsettled: set[str] = set()
+        self._unanswered: set[str] = set()
 
     def begin_run(self) -> None:
-        """A new process: of the last one it knows what the state holds, no more."""
-        self.known.clear()
-        self._unsettled.clear()
+        """A new process: of the last one it knows what the state and the journal hold, no more."""
+        # Where it died, its user was not told of a deploy that may have been taken.
+        self._unsettled = set(self._unanswered) if self.dead else set()
+        self._unanswered.clear()
+        self.dead = False
+
+    def trouble(self, trouble: Trouble) -> None:
+        """A journal has nothing to complain of."""
+        self.violations.append(f"the journal: {trouble}")
 
     def serve(self, request: Request) -> HTTPResponse:
         """One request, with whatever befalls it."""
         self.clock.now += _LATENCY_SECONDS
+        if self.dead:
+            raise HostDied
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            if self.dies_in <= 0:
+                self.dead = True
+                if self.dies_before:
+                    raise HostDied
         path = urlsplit(request.target).path
         name = self.faults.pop(0) if self.faults else None
         if self.clock.now < self.storm_until and request.method == "POST":
@@ -251,7 +308,10 @@ class World:
             self.looks += 1
         plain, act = FAULTS[name] if name else (False, _straight)
         if not path.endswith("/deploy"):
-            return act(Exchange(self, request))
+            response = act(Exchange(self, request))
+            if self.dead:
+                raise HostDied
+            return response
         model_id, jobs = path.split("/")[-2], self.platform.jobs()
         if model_id in self._unsettled:
             self.violations.append(f"a deploy of {model_id} is sent again, though the last one may have been taken")
@@ -259,13 +319,20 @@ class World:
         if self.known & running:
             self.violations.append(f"{model_id} is deployed while a job that is known of runs")
         self._unsettled.add(model_id)
+        self._unanswered.add(model_id)
         try:
             response = act(Exchange(self, request))
             plain = plain or (act is _straight and response.status >= 400)
+            if self.dead:
+                plain = False
+                raise HostDied
+            if act is _straight or {job.id for job in self.platform.jobs()[len(jobs) :]} & self.known:
+                self._unanswered.discard(model_id)
             return response
         finally:
             if plain and len(self.platform.jobs()) == len(jobs):
                 self._unsettled.discard(model_id)
+                self._unanswered.discard(model_id)
 
     def take(self, request: Request, *, told: bool) -> HTTPResponse:
         """The platform's own answer. `told`: the client will see it."""
@@ -281,7 +348,7 @@ class World:
                 job = self.platform.undeploy("account", subject)
         except Refusal as refusal:
             return answer(refusal.status, {"errors": [{"msg": message} for message in refusal.messages]})
-        if told:
+        if told and not self.dead:
             self.known.add(job.id)
         said: dict[str, object] = {
             "dockStatusId": job.id,
@@ -321,7 +388,9 @@ class Stop(Enum):
     """What ends a command before its time."""
 
     INTERRUPT = "Ctrl-C"
-    KILL = "SIGKILL to the engine"
+    KILL = "SIGKILL to the engine, and so to its host, in the middle of a wait"
+    DIE = "SIGKILL to the host, in the middle of a request"
+    UNSAVED = "the backend of the state can't be written to any more"
 
 
 @dataclass
@@ -366,8 +435,9 @@ class Engine:
     Attributes:
         hosted: whether the provider runs under this package's host, which records what is half-made and hears Ctrl-C.
         resources: the state.
-        doubted: the models of which the state may not be true, as nothing could be recorded; the documents send the
-            user to the console then.
+        doubted: the models of which the state may not be true, as somebody used the console.
+        astray: the models of which something was sent that the state does not know of: the next command that has to do
+            with them finds it in the journal.
         outranked: of those that the last command added: the models of which something was sent for an entry that went
             after the last that was sent for the one that stays.
     """
@@ -376,6 +446,7 @@ class Engine:
         self.world, self.hosted = world, hosted
         self.resources: list[Resource] = []
         self.doubted: set[str] = set()
+        self.astray: set[str] = set()
         self.outranked: set[str] = set()
         self._stop: tuple[Stop, int] | None = None
         self._stopped = False
@@ -416,15 +487,16 @@ class Engine:
 
         def work() -> None:
             for name, wanted in declared.items():
-                self._changes(self._find(name), wanted.inputs())
+                self._changes(name, self._find(name), wanted.inputs())
 
         return self._command(work, None)
 
     def _find(self, name: str) -> Resource | None:
         return next((one for one in self.resources if one.name == name and not one.dying), None)
 
-    def _changes(self, old: Resource | None, props: Properties) -> tuple[Properties, bool, bool]:
+    def _changes(self, name: str, old: Resource | None, props: Properties) -> tuple[Properties, bool, bool]:
         """The checked inputs, whether they are a change, and whether that is a replacement."""
+        self._about(name)
         checked = self._provider.check(old.inputs if old else {}, props)
         assert not checked.failures, checked.failures
         inputs = as_the_engine_keeps(checked.inputs)
@@ -438,37 +510,50 @@ class Engine:
 
     def _register(self, name: str, props: Properties) -> None:
         old = self._find(name)
-        inputs, changed, replaced = self._changes(old, props)
+        inputs, changed, replaced = self._changes(name, old, props)
         sent, now = len(self.world.commands), self.world.clock.now
         if old is None or (changed and replaced):
-            outs, ok = self._ask(lambda: self._provider.create(inputs), inputs["model_id"], None, inputs)
+            outs, ok = self._ask(lambda: self._provider.create(inputs), name, inputs["model_id"], None, inputs)
             if outs is not None:
                 if old is not None:
                     old.dying = True
                 sent_at = now if len(self.world.commands) > sent else 0.0
                 self.resources.append(Resource(name, inputs["model_id"], inputs, outs, failed=not ok, sent_at=sent_at))
         elif changed:
-            outs, ok = self._ask(lambda: self._provider.update(old.id, old.outputs, inputs), old.id, old, inputs)
+            outs, ok = self._ask(lambda: self._provider.update(old.id, old.outputs, inputs), name, old.id, old, inputs)
             if outs is not None:
                 old.sent_at = now if len(self.world.commands) > sent else old.sent_at
                 old.outputs, old.failed = outs, not ok
                 old.inputs = inputs if ok else old.inputs
         else:
             old.inputs = inputs
+            self.astray.discard(old.id)  # the journal was asked
             return
         if not ok:
             raise _Ended
+
+    def _about(self, name: str) -> None:
+        """The next call is about this resource."""
+        CURRENT.get().urn = f"urn:pulumi:dev::chaos::koreai:ModelDeployment::{name}" if self.hosted else ""
+
+    def _owners(self, _urn: str) -> Sequence[Owner] | None:
+        return [
+            Owner(
+                f"urn:pulumi:dev::chaos::koreai:ModelDeployment::{one.name}",
+                one.id,
+                state.record(one.outputs),
+                one.dying,
+            )
+            for one in self.resources
+        ]
 
     def _delete(self, resource: Resource) -> None:
         def ask() -> UpdateResult:
             self._provider.delete(resource.id, resource.outputs)
             return UpdateResult({})
 
-        sent = len(self.world.commands)
-        _, ok = self._ask(ask, resource.id, resource, resource.outputs, deleting=True)
+        _, ok = self._ask(ask, resource.name, resource.id, resource, resource.outputs, deleting=True)
         if not ok:
-            if len(self.world.commands) > sent:
-                self.doubted.add(resource.id)  # the engine keeps it as it was
             raise _Ended
         self.resources.remove(resource)
         if any(one.id == resource.id and one.sent_at < resource.sent_at for one in self.resources):
@@ -477,6 +562,7 @@ class Engine:
             self.doubted.add(resource.id)
 
     def _read(self, resource: Resource) -> None:
+        self._about(resource.name)
         began = self.world.clock.now
         error = ""
         inputs: Mapping[str, Any] | None = None
@@ -485,7 +571,7 @@ class Engine:
             outs, inputs = result.outs, result.inputs
         except PartialFailure as failure:
             outs, inputs, error = dict(failure.outs), failure.inputs, str(failure)
-        except (KoreaiError, Cancelled) as failure:
+        except (KoreaiError, Cancelled, HostDied) as failure:
             self._outcome.errors.append(str(failure))
             raise _Ended from None
         self._bounded(began, _REFRESH_SECONDS)
@@ -500,6 +586,7 @@ class Engine:
     def _ask(
         self,
         ask: Callable[[], CreateResult | UpdateResult],
+        name: str,
         model_id: str,
         old: Resource | None,
         props: Properties,
@@ -507,6 +594,7 @@ class Engine:
         deleting: bool = False,
     ) -> tuple[Properties | None, bool]:
         """Call the provider: the outputs to record, None for none, and whether it went well."""
+        self._about(name)
         began, sent_before = self.world.clock.now, len(self.world.commands)
         under_way = old is not None and old.outputs["state"] in ("deploying", "undeploying")
         if old is not None and under_way:
@@ -518,15 +606,19 @@ class Engine:
         except PartialFailure as failure:
             error, lost = str(failure), not self.hosted
             outs = dict(failure.outs) if self.hosted else None
-        except (KoreaiError, Cancelled) as failure:
-            error = str(failure)
+        except (KoreaiError, Cancelled, HostDied) as failure:
+            error = str(failure) or "error reading from server: EOF"
         sent = self.world.commands[sent_before:]
-        seconds = _time_for(props, sent, old if under_way else None)
+        seconds = _time_for(props, sent, old if under_way else None, astray=model_id in self.astray)
         # A stuck job may take the time, and the undeploy after it once more.
-        self._bounded(began, seconds * 2 if deleting and under_way and sent else seconds)
-        if sent and (lost or self._killed):
-            self.doubted.add(model_id)
-        if self._killed:
+        found_astray = model_id in self.astray
+        self._bounded(began, seconds * 2 if deleting and (under_way or found_astray) and sent else seconds)
+        self.astray.discard(model_id)
+        unsaved = lost or self._killed or self.world.dead or (deleting and bool(error))
+        if unsaved:
+            self.astray.add(model_id)  # something may have been sent, by this call or one before it
+        if self._killed or self.world.dead:
+            self._outcome.errors.append("error reading from server: EOF")
             raise _Ended
         if error:
             self._outcome.errors.append(error)
@@ -534,8 +626,8 @@ class Engine:
 
     @property
     def _killed(self) -> bool:
-        """Whether the engine is gone, and records nothing any more."""
-        return self._stopped and self._stop is not None and self._stop[0] is Stop.KILL
+        """Whether the engine is gone, or can't write, and records nothing any more."""
+        return self._stopped and self._stop is not None and self._stop[0] in (Stop.KILL, Stop.UNSAVED)
 
     def _bounded(self, began: float, seconds: float) -> None:
         took = self.world.clock.now - began
@@ -548,13 +640,25 @@ class Engine:
         self._stop, self._stopped, self._outcome = stop, False, Outcome()
         self.world.begin_run()
         self.outranked.clear()
+        dying = stop is not None and stop[0] is Stop.DIE
+        self.world.dies_in, self.world.dies_before = (
+            (stop[1] // 2 + 1, stop[1] % 2 == 0) if dying and stop else (None, False)
+        )
         clock = self.world.clock
         clock.sleeps.clear()
         clock.on_moment = self._moment
-        with process(self.world.serve, clock, self._outcome.told, hosted=self.hosted) as self._provider:
+        journals = MortalJournals(self.world.folder, self.world)
+        with process(
+            self.world.serve,
+            clock,
+            self._outcome.told,
+            hosted=self.hosted,
+            journals=journals,
+            witness=self._owners,
+        ) as self._provider:
             try:
                 work()
-            except _Ended:
+            except (_Ended, HostDied):
                 self._outcome.ok = False
         return self._outcome
 
@@ -565,8 +669,10 @@ class Engine:
             self.world.violations.append(f"{slept} sleeps in one command: the wait does not end")
             raise _Ended
         if self._stop is not None and slept >= self._stop[1]:
-            self._stopped = True
-        if self._stopped:
+            self._stopped = self._stop[0] is not Stop.DIE
+        if self._killed and self._stop is not None and self._stop[0] is Stop.KILL:
+            self.world.dead = True
+        if self.world.dead or (self._stopped and not self._killed):
             raise Cancelled
 
 
@@ -576,14 +682,14 @@ def as_the_engine_keeps(value: Properties) -> Properties:
     return kept
 
 
-def _time_for(props: Properties, sent: list[str], under_way: Resource | None) -> float:
-    """The seconds that the README gives an operation which did this."""
+def _time_for(props: Properties, sent: list[str], under_way: Resource | None, *, astray: bool) -> float:
+    """The seconds that the README gives an operation which did this; a job of the journal may be waited for first."""
     if timeouts := props.get("custom_timeouts"):
         text: str = timeouts["create"]
         return float(text.removesuffix("m")) * 60.0
-    resumed = 0.0
+    resumed = _DEPLOY_SECONDS if astray else 0.0
     if under_way is not None:
-        resumed = _DEPLOY_SECONDS if under_way.outputs["last_action"] == "DEPLOY" else _UNDEPLOY_SECONDS
+        resumed += _DEPLOY_SECONDS if under_way.outputs["last_action"] == "DEPLOY" else _UNDEPLOY_SECONDS
     return resumed + ("deploy" in sent) * _DEPLOY_SECONDS + ("undeploy" in sent) * _UNDEPLOY_SECONDS
 
 
@@ -625,7 +731,7 @@ class User:
     def destroy(self, stop: tuple[Stop, int] | None = None) -> Outcome:
         outcome = self._checked(self.engine.destroy(stop))
         if outcome.ok:
-            for model_id in set(MODELS) - self.engine.doubted:
+            for model_id in set(MODELS) - self.engine.doubted - self.engine.astray:
                 self._expect(self.world.is_as(model_id, None), f"{model_id} is deployed after a `destroy`")
         return outcome
 
@@ -646,9 +752,13 @@ class User:
         if self.wanted is not None:
             self.wanted = replace(self.wanted, timeout=None)
         wanted = self.wanted
-        unrecorded = self.engine.doubted - {resource.id for resource in self.engine.resources}
-        outcome = self.up_after_a_look() if unrecorded else self.up()
+        outcome = self.up_after_a_look() if self.engine.doubted else self.up()
+        if not outcome.ok and any("is unknown; nothing was sent" in error for error in outcome.errors):
+            outcome = self.up_after_a_look()  # it stops once, and says to look and to run it again
         doubted = set(self.engine.doubted)  # that `up` may have deleted one of two entries that had a model
+        for model_id in self.engine.astray - {wanted.model if wanted else ""}:
+            self._undeploy_by_hand(model_id)  # no entry names it any more, so no command asks the journal
+        self.engine.astray.clear()
         self._expect(outcome.ok, f"one `up` is not enough: {outcome.errors}")
         self._expect_as_declared("the faults have stopped")
         for model_id in doubted:
@@ -669,13 +779,15 @@ class User:
         self._expect(outcome.ok, f"one `destroy` is not enough: {outcome.errors}")
 
     def _undeploy_by_hand(self, model_id: str) -> None:
-        """In the console: what no entry names any more, and no record tells of."""
+        """In the console: what no entry names any more, and no record tells of. The journal goes, as the page says."""
+        for journal in self.world.folder.glob("*.jsonl"):
+            journal.unlink()
         while self.world.platform.model(model_id).job_id is not None:
             self.world.clock.now += 60.0
         self.world.platform.set_model(model_id, state="Ready to Deploy")
 
     def _expect_as_declared(self, when: str) -> None:
-        for model_id in set(MODELS) - self.engine.doubted:
+        for model_id in set(MODELS) - self.engine.doubted - self.engine.astray:
             wanted = self.wanted if self.wanted and self.wanted.model == model_id else None
             self._expect(self.world.is_as(model_id, wanted), f"{when}, but {model_id} is not as declared")
 

@@ -26,11 +26,12 @@ from pulumi.dynamic import DiffResult
 
 from pulumi_koreai.api import client
 from pulumi_koreai.api.errors import KoreaiError
-from pulumi_koreai.core import lifecycle, service
+from pulumi_koreai.core import lifecycle, recovery, service
 from pulumi_koreai.core.lifecycle import Lifecycle
-from pulumi_koreai.core.rules import Goal, ModelState, Record, Step, next_step
+from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
 from pulumi_koreai.emulator.platform import Fail, Refusal
 from pulumi_koreai.host import Cancelled, PartialFailure
+from pulumi_koreai.journal import calls
 from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.system.chaos.simulation import FAULTS, MODELS, Properties, Stop, User, Wanted
 from tests.tiers import NIGHTLY
@@ -42,7 +43,9 @@ SEED: Final = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1 << 32)))
 
 # Most requests go well: a fault comes after a few of them, or a few together.
 troubles = st.lists(st.sampled_from([None, None, None, *FAULTS]), max_size=12)
-stops = st.none() | st.tuples(st.sampled_from(Stop), st.integers(0, 12))
+stops = (
+    st.none() | st.tuples(st.sampled_from(Stop), st.integers(0, 12)) | st.tuples(st.just(Stop.DIE), st.integers(0, 3))
+)
 models = st.sampled_from(MODELS)
 durations = st.sampled_from([0.0, 7.0, 300.0, 3400.0, 5400.0])
 wanted_entries = st.builds(
@@ -68,6 +71,13 @@ def step(**arguments: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]],
         return rule(**arguments)(counted)  # type: ignore[call-overload, no-any-return] # no `targets` among them
 
     return decorated
+
+
+@pytest.fixture(autouse=True)
+def quick_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No machine ends here, and nobody guesses at parameters."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(calls, "_SCRYPT_COST", 2)
 
 
 class Chaos(RuleBasedStateMachine):
@@ -222,6 +232,14 @@ def forget_the_job_under_way(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lifecycle, "next_step", broken)
 
 
+def forget_the_journal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "open_call", lambda *_: None)
+
+
+def deploy_again_what_may_have_been_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "UNCONFIRMED_STATUS", UNKNOWN_STATUS)
+
+
 def take_a_failure_for_an_end(patch: pytest.MonkeyPatch) -> None:
     def broken(record: Record | None, goal: Goal) -> Step | None:
         return None if record and record.state is ModelState.FAILED else next_step(record, goal)
@@ -261,6 +279,11 @@ def undeploy_in_a_refresh(patch: pytest.MonkeyPatch) -> None:
     [
         (send_a_deploy_again_whatever_came_back, "is sent again, though the last one may have been taken"),
         (forget_the_job_under_way, "is deployed while a job that is known of runs"),
+        (
+            forget_the_journal,
+            "is not as declared|is deployed after a `destroy`|job that is known of runs|is sent again",
+        ),
+        (deploy_again_what_may_have_been_taken, "is sent again, though the last one may have been taken"),
         (take_a_failure_for_an_end, "is not as declared"),
         (wait_for_ever, "the wait does not end"),
         (keep_what_is_retired, "is deployed after a `destroy`|is not as declared"),
@@ -286,8 +309,12 @@ def rename_there_and_back() -> None:
     assert user.up().ok
 
 
-def test_what_runs_after_a_name_is_taken_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_after_a_name_is_taken_back_is_brought_to_what_is_declared_or_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Apart from the others: the machine seldom comes upon it."""
+    rename_there_and_back()
+    monkeypatch.setattr(recovery, "open_call", lambda *_: None)  # as without a journal
     rename_there_and_back()
     monkeypatch.setattr(service, "_is_as", lambda *_: True)
     with pytest.raises(AssertionError, match="is other than declared, untold"):

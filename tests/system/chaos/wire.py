@@ -21,7 +21,9 @@ from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.transport import new_session
 from pulumi_koreai.base.clock import Clock
 from pulumi_koreai.base.progress import Reporter
+from pulumi_koreai.core.service import Witness
 from pulumi_koreai.host.contract import CURRENT, Call
+from pulumi_koreai.journal import Journals
 from pulumi_koreai.provider import CallReporter, HostProcess, ModelDeploymentProvider
 from tests.core.fakes import KEY, SimClock, Told
 
@@ -117,7 +119,9 @@ class WiredClient(Client):
         return session
 
 
-class _SimCall(Call):
+class SimCall(Call):
+    """The call that is under way. The simulated engine says whose it is: there is one at a time."""
+
     def __init__(self, told: Told, *, hosted: bool) -> None:
         self.hosted, self._told = hosted, told
 
@@ -128,15 +132,25 @@ class _SimCall(Call):
         self._told.notes.append(text)
 
 
-def host_process(client: Client, clock: Clock) -> HostProcess:
+def host_process(
+    client: Client, clock: Clock, journals: Journals | None = None, witness: Witness = lambda _: None
+) -> HostProcess:
     """What a host's process keeps, with this client and this time."""
-    host = HostProcess(clock, Random(5), lambda *_: client)
+    host = HostProcess(clock, Random(5), lambda *_: client, journals, witness)
     host.configure({"koreai:host": SETTINGS.host, "koreai:apiKey": KEY}.get)
     return host
 
 
 @contextmanager
-def process(serve: Serve, clock: SimClock, told: Told, *, hosted: bool) -> Iterator[ModelDeploymentProvider]:
+def process(
+    serve: Serve,
+    clock: SimClock,
+    told: Told,
+    *,
+    hosted: bool,
+    journals: Journals | None = None,
+    witness: Witness = lambda _: None,
+) -> Iterator[ModelDeploymentProvider]:
     """A provider in a process of its own: what it keeps between two calls of the engine begins anew.
 
     Args:
@@ -144,9 +158,11 @@ def process(serve: Serve, clock: SimClock, told: Told, *, hosted: bool) -> Itera
         clock: its time.
         told: keeps its progress and its notes.
         hosted: whether it runs under this package's host.
+        journals: where it writes down what it sends.
+        witness: what it reads of the state.
     """
-    host = host_process(WiredClient(serve, clock, CallReporter()), clock)
-    token = CURRENT.set(_SimCall(told, hosted=hosted))
+    host = host_process(WiredClient(serve, clock, CallReporter()), clock, journals, witness)
+    token = CURRENT.set(SimCall(told, hosted=hosted))
     try:
         yield ModelDeploymentProvider(host)
     finally:
