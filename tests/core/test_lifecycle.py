@@ -958,3 +958,46 @@ def test_a_deploy_that_ends_an_outage_is_tried_until_the_deadline(
     elapsed = clock.now - began
     assert elapsed < 2 * MINUTE if gives_up else 20 * MINUTE < elapsed < 21 * MINUTE
     assert lifecycle.record is None if gives_up else lifecycle.record.state is ModelState.DEPLOYED  # type: ignore[union-attr]
+
+
+ODDITIES: dict[str, ApiError] = {
+    "no page": Refused("no", method="GET", path="/p", status=404),
+    "signed out": Unauthorized("no", method="GET", path="/p", status=401),
+    "sign in": Refused("no", method="GET", path="/p", status=302),
+    "another job": WrongJob("no", method="GET", path="/p", status=200),
+}
+
+
+@pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
+def test_an_oddity_is_borne_for_some_minutes_once_a_model_is_down_by_this_call(oddity: ApiError) -> None:
+    scene = Scene(RUNNING_OTHER)
+    scene.platform.answers = [job("IN_PROGRESS"), job("IN_PROGRESS", id="ds-2")]
+    scene.platform.looks = lambda age: oddity if age < 2 * MINUTE else job("SUCCESS")
+    scene.lifecycle.reach(DEPLOYED)
+    assert scene.platform.commands == ["undeploy cm-1", "deploy cm-1"]
+    assert scene.record.state is ModelState.DEPLOYED
+
+
+@pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
+def test_an_oddity_is_not_borne_for_ever_nor_for_a_model_that_is_not_down(oddity: ApiError) -> None:
+    scene = Scene(RUNNING_OTHER)
+    scene.platform.answers = [job("IN_PROGRESS")]
+    scene.platform.looks = lambda _: oddity
+    with pytest.raises(type(oddity)):
+        scene.lifecycle.reach(DEPLOYED)
+    assert 5 * MINUTE < scene.elapsed < 7 * MINUTE
+    scene = Scene(None)
+    scene.platform.answers = [job("IN_PROGRESS")]
+    scene.platform.looks = lambda _: oddity
+    with pytest.raises(type(oddity)):
+        scene.lifecycle.reach(DEPLOYED)
+    assert scene.elapsed < MINUTE
+
+
+def test_a_deploy_that_ends_an_outage_is_sent_again_after_an_oddity() -> None:
+    scene = Scene(RUNNING_OTHER)
+    sign_in = ODDITIES["sign in"]
+    scene.platform.answers = [job("SUCCESS"), sign_in, sign_in, job("SUCCESS", id="ds-2")]
+    scene.lifecycle.reach(DEPLOYED)
+    assert scene.platform.commands == ["undeploy cm-1", "deploy cm-1", "deploy cm-1", "deploy cm-1"]
+    assert scene.record.state is ModelState.DEPLOYED

@@ -173,6 +173,14 @@ class ApiError(KoreaiError):
             isinstance(self, ServerError) and self.status != 503
         )
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be an oddity of what lies between here and the platform, and over in a few minutes.
+
+        A sign-in page, a token service that is away, a proxy that has lost its way: not to be waited for by itself.
+        """
+        return isinstance(self, WrongJob) or 300 <= self.status < 400 or self.status in (401, 404, 407)
+
 
 class NotSent(ApiError):
     """The request can't have been taken: sending it again is safe, a deploy included."""

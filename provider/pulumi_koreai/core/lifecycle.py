@@ -26,7 +26,7 @@ from ..api.messages import says_not_deployed
 from ..api.pacing import RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
 from ..base.durations import spoken
-from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter
+from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter, Retry, RetryReason
 from .polling import pause_before_poll
 from .recovery import Trace
 from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
@@ -40,6 +40,9 @@ UNDEPLOY_TIMEOUT_SECONDS: Final = 30 * 60.0
 # A job may not be found at first: the platform answers with an id before every part of it knows the job.
 _NOT_FOUND_GRACE_SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 60.0
+# How long an oddity is borne while a model is down by this call's doing.
+_ODDITY_SECONDS: Final = 300.0
+_ODDITY_PAUSE_SECONDS: Final = 5.0
 _LAST_LOOK_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 120.0
 
@@ -199,13 +202,7 @@ class Lifecycle:
             last_job_seconds=before.last_job_seconds if before else 0.0,
         )
         try:
-            job = self._client.deploy(
-                self._model_id,
-                request,
-                until,
-                ends_outage=self._cut_off,
-                watch=self._trace.about_to("DEPLOY", request),
-            )
+            job = self._sent_deploy(request, until)
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
@@ -222,6 +219,30 @@ class Lifecycle:
                 Advice(AdviceKind.NOT_DEPLOYED_NOW if off else AdviceKind.MAY_STILL_SERVE),
                 Advice(AdviceKind.FIX_AND_DEPLOY_AGAIN),
             )
+
+    def _sent_deploy(self, request: DeployRequest, until: float) -> DockJob:
+        """The job of a deploy. One that ends an outage is sent again while something odd keeps it from the platform."""
+        odd_since: float | None = None
+        while True:
+            try:
+                return self._client.deploy(
+                    self._model_id,
+                    request,
+                    until,
+                    ends_outage=self._cut_off,
+                    watch=self._trace.about_to("DEPLOY", request),
+                )
+            except ApiError as error:
+                now = self._clock.monotonic()
+                odd_since = now if odd_since is None else odd_since
+                if error.may_be_taken or not self._bears(error, odd_since) or now + _ODDITY_PAUSE_SECONDS >= until:
+                    raise
+                self._reporter.progress(Retry(RetryReason.REFUSED, error.status, _ODDITY_PAUSE_SECONDS))
+                self._clock.sleep(_ODDITY_PAUSE_SECONDS)
+
+    def _bears(self, error: ApiError, since: float) -> bool:
+        """Whether an oddity is borne a while longer, as the model is down by this call's doing."""
+        return self._cut_off and error.may_pass and self._clock.monotonic() - since < _ODDITY_SECONDS
 
     def _undeploy(self, deadline: float | None) -> None:
         before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
@@ -283,6 +304,7 @@ class Lifecycle:
         reported_at = began
         pause = self._pause(began, job) if sent_here else 0.0
         trouble: ApiError | None = None
+        odd_since: float | None = None
         while not job.ended:
             now = self._clock.monotonic()
             if now >= until and pause > 0:
@@ -291,12 +313,13 @@ class Lifecycle:
             try:
                 now = self._clock.monotonic()
                 job = self._client.job(job.id, self._model_id, action, max(until, now + _LAST_LOOK_SECONDS))
-                trouble = None
+                trouble = odd_since = None
                 self._took(job, action)
             except ApiError as error:
                 trouble = error
                 not_yet = isinstance(error, NotFound) and now - began < _NOT_FOUND_GRACE_SECONDS
-                if not (error.transient or not_yet):
+                odd_since = now if odd_since is None else odd_since
+                if not (error.transient or not_yet or self._bears(error, odd_since)):
                     raise
             asked = (trouble.retry_after or 0.0) if trouble else 0.0
             pause = max(self._pause(began, job), min(asked, RETRY_AFTER_MAX_SECONDS))

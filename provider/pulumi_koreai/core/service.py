@@ -83,6 +83,7 @@ class Service:
         client: ClientFactory | None = None,
         journal: Callable[[str], Journal | None] = lambda _: None,
         witness: Witness = lambda _: None,
+        creates_first: bool = True,
     ) -> None:
         """Make the service of this process; nothing is read or sent yet.
 
@@ -95,15 +96,19 @@ class Service:
             client: makes the client; that of `api.client` when not given.
             journal: the journal of the stack that a resource, by its URN, is in; None where there is none.
             witness: reads the state.
+            creates_first: whether the engine creates before it deletes: what is declared and has not come up by then,
+                will not come up in this process.
         """
         self._settings, self._make_client = settings, client
         self._clock, self._rng, self._reporter, self._interruption = clock, rng, reporter, interruption
-        self._journal, self._witness = journal, witness
+        self._journal, self._witness, self._creates_first = journal, witness, creates_first
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._declared: dict[str, Declaration] = {}
         # The models that this process has brought to what is declared by a job of its own, the last one therefore.
         self._reached: set[str] = set()
+        # Those of which a creation ended with nothing to record.
+        self._came_to_nothing: set[str] = set()
         # The calls of this process that sent something: it need not be told of them by the journal.
         self._own: set[str] = set()
         # Of each model: how many resources this process has let go, and the one that goes now.
@@ -263,6 +268,8 @@ class Service:
             return False
         if owners is None and declared.in_state:
             return True
+        if not self._creates_first and model_id not in self._came_to_nothing:
+            return True  # it may come up yet
         raise NotTakenOver(f"another resource declares {model_id} and has not come up").advising(
             Advice(AdviceKind.BRING_THE_OTHER_UP, model_id)
         )
@@ -305,7 +312,10 @@ class Service:
             elif isinstance(error, JobTimeout):
                 # Its timeout is that of the state, which no entry can raise any more.
                 error.advising(*error.advice, Advice(AdviceKind.RUN_AGAIN))
-            raise Stopped(operation, model_id, error, before, lifecycle.record, goal) from error
+            stopped = Stopped(operation, model_id, error, before, lifecycle.record, goal)
+            if operation == "create" and not stopped.has_news:
+                self._came_to_nothing.add(model_id)
+            raise stopped from error
         trace.close(recovered.last)
 
     def _recovered(self, model_id: str, record: Record | None, urn: str) -> tuple[Recovered, float]:

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-_EXPORT_SECONDS = 30.0
+_OUTPUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,42 @@ class StackResource:
     dying: bool
 
 
+Answer = TypeVar("Answer")
+
+
+class Reading(Generic[Answer]):
+    """Something slow to read, for threads that want it as it is now: those that ask at once share an answer."""
+
+    def __init__(self, read: Callable[[], Answer]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            read: reads it.
+        """
+        self._read = read
+        self._lock, self._reading = threading.Lock(), threading.Lock()
+        self._asked = self._begun = 0
+        self._answer: Answer | None = None
+
+    def now(self) -> Answer:
+        """What it is at this moment, or a little later."""
+        with self._lock:
+            self._asked += 1
+            asked = self._asked
+        with self._reading:
+            if self._begun < asked or self._answer is None:  # what was begun before may be too old
+                with self._lock:
+                    self._begun = self._asked
+                self._answer = self._read()
+            return self._answer
+
+
 class Stacks:
-    """Reads the states of stacks. Safe to share between threads: those that ask at the same time share an answer."""
+    """Reads the states of stacks. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reading = threading.Lock()
-        self._asked = 0
-        self._answers: dict[str, tuple[int, Sequence[StackResource] | None]] = {}
+        self._stacks: dict[str, Reading[Sequence[StackResource] | None]] = {}
 
     def resources(self, urn: str) -> Sequence[StackResource] | None:
         """The resources of the stack that has the resource of this URN; None where its state can't be read."""
@@ -51,44 +79,49 @@ class Stacks:
             return None
         stack = urn.removeprefix("urn:pulumi:").partition("::")[0]
         with self._lock:
-            self._asked += 1
-            asked = self._asked
-        with self._reading:
-            begun, answer = self._answers.get(stack, (0, None))
-            if begun < asked:  # an answer that was begun before it was asked for may be too old
-                with self._lock:
-                    begun = self._asked
-                answer = _exported(stack, urn)
-                self._answers[stack] = begun, answer
-            return answer
+            reading = self._stacks.setdefault(stack, Reading(lambda: _exported(stack)))
+        resources = reading.now()
+        # Of two organizations' stacks of one name, it may be the other one's.
+        return resources if resources and any(resource.urn == urn for resource in resources) else None
 
 
-def _exported(stack: str, urn: str) -> Sequence[StackResource] | None:
+def _exported(stack: str) -> Sequence[StackResource] | None:
+    exported = output_of("pulumi", "stack", "export", "--stack", stack)
     try:
-        ended = subprocess.run(
-            [_engine(), "stack", "export", "--stack", stack],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_EXPORT_SECONDS,
-            check=True,
-            start_new_session=True,
-        )
-        resources = [_resource(item) for item in json.loads(ended.stdout)["deployment"]["resources"]]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        resources = json.loads(exported or b"null")["deployment"]["resources"]
+        return [_resource(item) for item in resources]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    # Of two organizations' stacks of one name, it may be the other one's.
-    return resources if any(resource.urn == urn for resource in resources) else None
 
 
 def _resource(item: Mapping[str, Any]) -> StackResource:
     return StackResource(item["urn"], item.get("id", ""), item.get("outputs", {}), bool(item.get("delete")))
 
 
-def _engine() -> str:
-    """The engine that started this process where the system tells it, else the one of the PATH."""
+def output_of(*command: str) -> bytes | None:
+    """What a command of an engine prints; None where it fails.
+
+    Args:
+        command: the engine's name and the arguments. The engine that started this process is run where that is the
+            one of this name and the system tells which it is, else the one of the PATH.
+    """
+    name, *arguments = command
+    try:
+        return subprocess.run(
+            [_parent(name) or shutil.which(name) or name, *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_OUTPUT_SECONDS,
+            check=True,
+            start_new_session=True,  # the terminal's Ctrl-C is not for it
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _parent(name: str) -> str | None:
     if sys.platform == "linux":
         with suppress(OSError):
             parent = Path(f"/proc/{os.getppid()}/exe").readlink()
-            if parent.name == "pulumi":
-                return str(parent)
-    return shutil.which("pulumi") or "pulumi"
+            return str(parent) if parent.name == name else None
+    return None

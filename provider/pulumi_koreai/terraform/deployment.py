@@ -31,7 +31,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 from ..api.errors import ConfigError, KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
-from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record
+from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record, next_step
 from ..core.spec import Timeouts, check, python_spelling
 from ..core.stopped import Stopped
 from ..host.errors import of_ours
@@ -60,6 +60,11 @@ _LEFT_OVER: Final = (
     " state. Under another name: take that name out with `terraform state rm`. A deposed one: change a setting of the"
     " resource that sends nothing, such as its `timeouts`, in the same apply; then nothing is undeployed. To destroy"
     " both: `-refresh=false`."
+)
+_RENAMED: Final = (
+    "{} goes from one resource to another. Name both in a `moved` block: then it is neither deployed again nor"
+    " undeployed. Without it Terraform creates the one and destroys the other in any order: should the new one fail, or"
+    " wait for something that fails, the model may be down until the next apply."
 )
 _REFUSED: Final[dict[Intent, tuple[Intent, str]]] = {
     "declared": ("declared", _TWICE),
@@ -124,7 +129,10 @@ class ModelDeployment:
         """
         if proposed is None:
             if prior is not None:
-                _warn_of_the_end(diagnostics, prior)
+                if "declared" in self._process.plans(prior["model_id"]):
+                    diagnostics.add_warning(_RENAMED.format(prior["model_id"]), path=["model_id"])
+                else:
+                    _warn_of_the_end(diagnostics, prior)
                 self._intend(diagnostics, prior["model_id"], "deleted")
             return Planned(None)
         # Terraform proposes the prior value where a computed attribute is not given any more.
@@ -133,8 +141,9 @@ class ModelDeployment:
         private = _handed_on(planned)
         if private and not (prior is None and prior_private):
             self._intend(diagnostics, planned["model_id"], "declared")
-            # Terraform creates and deletes in any order: at a deletion nobody knows yet whether the other one comes up.
-            self._process.service.declare(planned["model_id"], _goal(planned), in_state=True)
+            self._process.service.declare(planned["model_id"], _goal(planned), in_state=prior is not None)
+            if prior is None and "deleted" in self._process.plans(planned["model_id"]):
+                diagnostics.add_warning(_RENAMED.format(planned["model_id"]), path=["model_id"])
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
@@ -232,14 +241,16 @@ class ModelDeployment:
         handed = self._process.handed.pop(spec.model_id, None)
         adopted_before = bool(prior and prior["adopt"]) or bool(handed and handed.adopted)
         goal = spec.goal(adopt=not adopted_before)
+        known = handed.record if handed else None
+        if handed and handed.left_alone and next_step(handed.record, goal) is not None:
+            known = None  # it is deployed over what runs, as if this one had been created first
         unfinished_creation = {"unfinished_creation": prior is None or bool(prior["unfinished_creation"])}
         timeout = spec.timeouts.of(operation) if spec.timeouts else None
         try:
-            record = self._process.service.reach(
-                operation, spec.model_id, recorded, goal, timeout, handed=handed.record if handed else None
-            )
+            record = self._process.service.reach(operation, spec.model_id, recorded, goal, timeout, handed=known)
         except Stopped as stopped:
-            now = stopped.now
+            # The object that had the model is gone: what it recorded is this one's then.
+            now = stopped.now or (handed.record if handed else None)
             news = now is not None and now != recorded
             if stopped.is_bug and not news:
                 raise stopped.cause from None
@@ -277,8 +288,9 @@ class ModelDeployment:
         except KoreaiError as error:
             _report(diagnostics, TERRAFORM.error(error))
             return prior
-        if goes_on or (not stays and now.state is ModelState.UNDEPLOYED):
-            self._process.handed[model_id] = Handed(now, bool(prior["adopt"]))
+        left_alone = stays and now.state is not ModelState.UNDEPLOYED
+        if goes_on or left_alone or (not stays and now.state is ModelState.UNDEPLOYED):
+            self._process.handed[model_id] = Handed(now, bool(prior["adopt"]), left_alone)
         return None
 
 

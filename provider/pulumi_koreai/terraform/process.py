@@ -21,7 +21,7 @@ from ..api.errors import ConfigError, SettingFault
 from ..api.settings import About, Settings
 from ..base.progress import Note, NoteKind, Progress, formatted
 from ..core.rules import Record
-from ..core.service import ClientFactory, Service
+from ..core.service import ClientFactory, Service, Witness
 from ..journal import FOLDER, JOURNAL_ENV, Journals, Trouble
 from .schema import Number
 from .terms import TERRAFORM
@@ -44,10 +44,12 @@ class Handed:
     Attributes:
         record: what was recorded of the model.
         adopted: whether `adopt` was true before, and so counts no more.
+        left_alone: whether the model goes on as it was, for the creation that follows.
     """
 
     record: Record
     adopted: bool
+    left_alone: bool = False
 
 
 class ProviderProcess:
@@ -66,6 +68,7 @@ class ProviderProcess:
         client: ClientFactory | None = None,
         rng: Random | None = None,
         journals: Callable[[Callable[[Trouble], None]], Journals] | None = None,
+        witness: Witness = lambda _: None,
     ) -> None:
         journal = journals(self._warn_of_the_journal).of("terraform") if journals else None
         self.service = Service(
@@ -76,6 +79,8 @@ class ProviderProcess:
             interruption=Interrupted,
             client=client,
             journal=lambda _: journal,
+            witness=witness,
+            creates_first=False,
         )
         self.handed: dict[str, Handed] = {}
         self._plans: defaultdict[str, set[Intent]] = defaultdict(set)

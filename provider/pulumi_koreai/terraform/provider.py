@@ -10,6 +10,7 @@ from ..api.errors import ConfigError
 from .deployment import ModelDeployment
 from .process import ProviderProcess, journals, provider_schema
 from .schema import decoded
+from .state import witness
 from .terms import TERRAFORM
 
 ADDRESS: Final = "terraform.local/pulumi-koreai/koreai"
@@ -24,7 +25,7 @@ class Provider:
     """
 
     def __init__(self) -> None:
-        self.process = ProviderProcess(journals=journals)
+        self.process = ProviderProcess(journals=journals, witness=witness())
 
     def get_model_prefix(self) -> str:
         return "koreai"
