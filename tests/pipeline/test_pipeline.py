@@ -1,5 +1,6 @@
 """A pull request, its merge and the nights after, by the workflows' own steps, the real engine and the emulator."""
 
+import os
 import re
 import signal
 import time
@@ -9,6 +10,7 @@ import pytest
 from pulumi_koreai.emulator.platform import Fail
 from tests.pipeline.forges import TOKEN, ForgeServer
 from tests.pipeline.workflows import Runner
+from tests.system.engine.lost_runs import hosts_below, jobs_of, slow, wait_for
 from tests.system.engine.workspace import KEY, Workspace, model
 
 pytestmark = pytest.mark.engine
@@ -338,3 +340,37 @@ def test_a_step_by_hand_says_on_the_terminal_what_it_has_to_say(workspace: Works
     assert ended.code == 0
     assert "## test" in ended.output
     assert "`chat`" in ended.output
+
+
+def test_a_run_whose_host_is_killed_is_followed_by_one_that_takes_up_its_jobs(
+    workspace: Workspace, runner: Runner
+) -> None:
+    slow(workspace, "cm-1", "cm-2")
+    workspace.declare(chat=model(), talk=model(2))
+    running = runner.start("up", "up")
+    wait_for(lambda: running.poll() is not None or len(jobs_of(workspace, "DEPLOY")) == 2)
+    time.sleep(0.3)
+    hosts = hosts_below(running.pid)
+    assert hosts
+    for pid in hosts:
+        os.kill(pid, signal.SIGKILL)
+    workspace.let_jobs_end()
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 0, output
+    assert sorted(jobs_of(workspace, "DEPLOY")) == ["cm-1", "cm-2"], "nothing is deployed twice"
+    assert workspace.outputs("chat")["state"] == workspace.outputs("talk")["state"] == "deployed"
+    assert "The first run ended early; this one took up what it had sent" in runner.page
+
+
+def test_a_run_outlives_who_reads_its_log(workspace: Workspace, runner: Runner) -> None:
+    slow(workspace, "cm-1")
+    workspace.declare(chat=model())
+    running = runner.start("up", "up")
+    wait_for(lambda: running.poll() is not None or jobs_of(workspace, "DEPLOY"))
+    assert running.stdout is not None
+    running.stdout.close()
+    time.sleep(1.5)  # some lines of progress find no reader
+    workspace.let_jobs_end()
+    assert running.wait(timeout=120) == 0
+    assert "chat" in runner.page
+    assert workspace.outputs("chat")["state"] == "deployed"

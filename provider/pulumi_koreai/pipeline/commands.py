@@ -14,12 +14,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
 
+from pulumi_koreai.journal import JOURNAL_ENV, CallTrace
+from pulumi_koreai.pipeline import astray
 from pulumi_koreai.pipeline.forge import TOKENS, Forge, ForgeError, forge
 from pulumi_koreai.report import markdown
 from pulumi_koreai.report.command import LEAST_MAX_CHARS, MAX_CHARS, REFUSED
@@ -37,6 +40,7 @@ _KEY_IN_FILE: Final = (
     " Take it out (`pulumi config rm koreai:apiKey --stack {stack}`), let the platform issue another one, since this"
     " one stays in the repository's history, and give that to `up` and `drift` as `KOREAI_API_KEY`."
 )
+_DRAIN_SECONDS: Final = 5.0
 _VIOLATIONS_MAX_CHARS: Final = 3_500
 _VIOLATION_MAX_CHARS: Final = 500
 
@@ -91,6 +95,8 @@ class Stack:
         self._policies = Path("policy", f"{short}.json")
         self._digest = scratch / "preview.json"
         self._events = scratch / "events.jsonl"
+        self._exported = scratch / "state.json"
+        self._journal = astray.StackJournal(short)
 
     def preview(self, *, keyless: bool = False, fail_on: Sequence[str] = (), max_chars: int = MAX_CHARS) -> Outcome:
         """What `up` would do. Sends nothing.
@@ -122,24 +128,48 @@ class Stack:
         )
         if status == REFUSED:
             summary = f"**Refused**: this pipeline is run with `--fail-on {' '.join(fail_on)}`. {summary}"
+        if lost := astray.lines(self._astray()):
+            rest = f"{lost}\n\n{rest}"
         if code and not status:  # the engine's reason is not in what it planned
             rest = f"{markdown.fenced(errors)}\n\n{rest}"
         changes = isinstance(engine_json, Digest) and engine_json.changes
         return Outcome(self.name, summary, f"{violations}\n\n{rest}".strip(), code != 0 or status != 0, changes)
 
     def up(self) -> Outcome:
-        """Bring the models to what is declared, and report on the run, however it ended."""
+        """Bring the models to what is declared, and report on the run, however it ended.
+
+        A run whose host or engine died is followed by another one, which takes up what the first one sent.
+        """
+        before = {call.call for call in self._journal.calls()}
         code, errors = self._pulumi("up", "--yes", "--skip-preview", *self._logged())
+        lost = [call for call in self._astray() if call.call not in before] if code else []
+        taken_up = ""
+        if lost and not _signals:
+            print(f"{self.name}: the run ended before the state had what it sent. Once more.", file=sys.stderr)
+            if code < 0:  # the engine was killed, and so it left its lock
+                self._pulumi("cancel", "--yes")
+            self._events.unlink(missing_ok=True)
+            code, errors = self._pulumi("up", "--yes", "--skip-preview", *self._logged())
+            taken_up = f"The first run ended early; this one took up what it had sent for {_models(lost)}."
         if not self._events.exists():
             return Outcome(self.name, "**Nothing was done.**", markdown.fenced(errors), failed=code != 0)
         _, summary, rest = self._report(self._events)
-        return Outcome(self.name, summary, f"{self._violations()}\n\n{rest}".strip(), failed=code != 0)
+        details = (taken_up, astray.lines(self._astray()), self._violations(), rest)
+        return Outcome(self.name, summary, "\n\n".join(filter(None, details)), failed=code != 0)
 
     def refresh(self) -> Outcome:
         """Ask the platform how the last jobs ended, and record it."""
         code, errors = self._pulumi("refresh", "--yes", "--skip-preview")
         summary = "**The refresh failed.**" if code else "The last jobs' ends are recorded."
         return Outcome(self.name, summary, markdown.fenced(errors), failed=code != 0)
+
+    def _astray(self) -> list[CallTrace]:
+        """What was sent for the models of the stack and is not in its state."""
+        if not self._journal.calls():
+            return []
+        with self._exported.open("w", encoding="utf-8") as exported:
+            self._pulumi("stack", "export", stdout=exported)
+        return self._journal.astray(self._exported.read_text(encoding="utf-8"))
 
     def _has_key(self) -> bool:
         data = YamlFile.read(self._file.read_bytes()).data
@@ -197,11 +227,15 @@ class Stack:
             command,
             env=self._env,
             stdin=subprocess.DEVNULL,
-            stdout=stdout,
+            stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             start_new_session=True,
         ) as process:
+            # Not the engine's own: it dies with whoever reads its log, and this program does not.
+            copying = threading.Thread(target=_copy, args=(process.stdout,), daemon=True)
+            copying.start()
             before = len(_signals)
 
             def hand_on(number: int, _frame: FrameType | None) -> None:
@@ -212,8 +246,11 @@ class Stack:
             # SIGHUP: a terminal that is closed, a connection that is lost. The engine would die of it at once.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, hand_on)
-            _, errors = process.communicate()
-        print(errors, end="", file=sys.stderr)
+            assert process.stderr is not None
+            errors = process.stderr.read()
+            process.wait()
+            copying.join(_DRAIN_SECONDS)
+        _say(errors, sys.stderr)
         return process.returncode, errors
 
     def _tool(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -222,7 +259,7 @@ class Stack:
         ended = subprocess.run(
             command, env=self._env, capture_output=True, text=True, check=False, start_new_session=True
         )
-        print(ended.stderr, end="", file=sys.stderr)
+        _say(ended.stderr, sys.stderr)
         return ended
 
 
@@ -268,8 +305,27 @@ def drift(stack: Stack, to: Forge) -> int:
 
 
 def _show(report: str, to: Forge) -> None:
-    print(report, flush=True)
+    _say(f"{report}\n", sys.stdout)
     to.page(report)
+
+
+def _copy(lines: TextIO | None) -> None:
+    for line in lines or ():
+        _say(line, sys.stdout)
+
+
+def _say(text: str, to: TextIO) -> None:
+    """Print, unless nobody reads it any more."""
+    try:
+        to.write(text)
+        to.flush()
+    except BrokenPipeError:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device
+            os.dup2(nowhere.fileno(), to.fileno())
+
+
+def _models(calls: Sequence[CallTrace]) -> str:
+    return markdown.listed([markdown.code(call.model_id) for call in calls])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -316,7 +372,7 @@ def _environment(base: dict[str, str], to: Forge, *, comments: bool) -> dict[str
     Without an engine, `comments` says so on the pull request, whose comment would otherwise be an older commit's.
     """
     env = {**base, "PATH": os.pathsep.join([sysconfig.get_path("scripts"), base.get("PATH", os.defpath)])}
-    env |= {"VIRTUAL_ENV": sys.prefix}
+    env |= {"VIRTUAL_ENV": sys.prefix, JOURNAL_ENV: str(astray.journal_folder())}
     env.pop("PYTHONHOME", None)
     if not shutil.which("pulumi", path=env["PATH"]):
         error = NoEngineError()

@@ -9,41 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.engine.lost_runs import WAIT_SECONDS, hosts_below, jobs_of, slow, wait_for
 from tests.system.engine.workspace import Host, Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
-
-WAIT_SECONDS = 60
 
 
 @pytest.fixture
 def host() -> Host:
     return "own"
-
-
-def hosts_below(engine: int) -> list[int]:
-    """The host's processes of an engine."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            is_host = b"pulumi-resource-pulumi-python" in (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == engine and is_host:
-            found.append(int(folder.name))
-    return found
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def jobs_of(workspace: Workspace, action: str) -> list[str]:
-    return [job.model_id for job in workspace.emulator.jobs() if job.action == action]
 
 
 def begin(workspace: Workspace, command: str, until: Callable[[], object]) -> "subprocess.Popen[str]":
@@ -70,11 +44,6 @@ def kill_the_host(engine: "subprocess.Popen[str]") -> str:
     output, _ = engine.communicate(timeout=WAIT_SECONDS)
     assert engine.returncode != 0
     return output
-
-
-def slow(workspace: Workspace, *models: str) -> None:
-    for model_id in models:
-        workspace.emulator.set_model(model_id, job_seconds=3600, undeploy_seconds=3600)
 
 
 def test_two_new_models_and_the_host_is_killed(workspace: Workspace) -> None:
