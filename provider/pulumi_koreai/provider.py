@@ -30,7 +30,7 @@ from .api.declared import UNKNOWN, Unknown
 from .api.errors import Advice, AdviceKind, ConfigError, KoreaiError
 from .api.settings import Settings
 from .base.clock import Clock
-from .base.progress import Note, Progress, formatted
+from .base.progress import Note, NoteKind, Progress, formatted
 from .core import state
 from .core.impact import Impact, Unfinished
 from .core.rules import Goal, ModelState, Operation, Record
@@ -101,6 +101,7 @@ class HostProcess:
         service: the one service.
         not_up: the URNs of the resources whose model this process could not bring up. Of a replacement both halves have
             the same one: the old half stays while the new one is not up.
+        taken_back: the URNs of the resources whose model is replaced before it was up: what it replaced may still run.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class HostProcess:
         """Begin a process; a test hands in its own time, jitter and client, its journals and state, if it has any."""
         self._settings = StackSettings()
         self.not_up: set[str] = set()
+        self.taken_back: set[str] = set()
         self.service = Service(
             self._settings,
             clock=clock or CallClock(),
@@ -221,6 +223,8 @@ class ModelDeploymentProvider(ResourceProvider):
         settled = record == recorded and state.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
+        if "model_id" in changed and not settled:
+            self._host_process.taken_back |= {current_call().urn} - {""}
         for line in PULUMI.impact(_id, _impact(_id, news, record, settled=settled, adopted=bool(_olds.get("adopt")))):
             current_call().note(line)
         if (
@@ -302,7 +306,8 @@ class ModelDeploymentProvider(ResourceProvider):
         with _errors_explained():
             try:
                 timeout = _timeout(spec.custom_timeouts, operation)
-                record = self._service.reach(operation, spec.model_id, before, goal, timeout, urn)
+                twin = self._twin(spec, goal, urn) if operation == "create" else None
+                record = self._service.reach(operation, spec.model_id, before, goal, timeout, urn, handed=twin)
             except Stopped as stopped:
                 hosted = current_call().hosted
                 if stopped.is_bug and not (hosted and stopped.has_news):
@@ -314,6 +319,15 @@ class ModelDeploymentProvider(ResourceProvider):
                 raise _ended(stopped, reason) from None
         not_up.discard(urn)
         return record
+
+    def _twin(self, spec: ProgramSpec, goal: Goal, urn: str) -> Record | None:
+        """What is recorded of the model that a replacement is taken back to, where it runs on as declared."""
+        if urn not in self._host_process.taken_back:
+            return None
+        twin = self._service.twin(spec.model_id, goal, urn)
+        if twin is not None:
+            current_call().note(PULUMI.note(Note(NoteKind.STILL_RUNS, spec.model_id)))
+        return twin
 
 
 def _ended(stopped: Stopped, reason: str) -> Cancelled | DeploymentError:

@@ -92,6 +92,8 @@ class NoteKind(Enum):
     JOB_FAILED = "a job that an earlier call began has failed"
     SENT_AGAIN = "a request that changes something was taken at a later attempt"
     LEFT_ALONE = "the model is another resource's now"
+    ASTRAY = "an earlier run sent something for the model and ended before the state had it"
+    STILL_RUNS = "the model was to be replaced and still runs as declared"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Note:
         model_id: the model.
         verb: what the job, or the request, does.
         job_id: the job, "" where there is none.
-        reason: the platform's words, "" where it gave none.
+        reason: the platform's words, "" where it gave none; of `ASTRAY` the journal's file.
         attempts: how many were needed, of `SENT_AGAIN`.
         last_failure: why the attempt before failed, of `SENT_AGAIN`.
         doubtful: of `LEFT_ALONE`: what was last sent for this resource may be later than what was sent for the other.

@@ -116,6 +116,15 @@ class Renderer:
             case NoteKind.SENT_AGAIN:
                 why = f" ({note.last_failure.why})" if note.last_failure else ""
                 return f"{verb}ing {model}: accepted at attempt {note.attempts}{why}."
+            case NoteKind.STILL_RUNS:
+                return f"{model} still runs as declared; nothing was sent."
+            case NoteKind.ASTRAY:
+                sent = f"{verb} job {job}" if job else f"a request to {verb}"
+                return (
+                    f"{model}: an earlier run sent {sent} and ended before the state had it. It is settled with the"
+                    f" entry that declares {model}. If none does, declare it again and take it out with the next"
+                    f" `{self.apply}`; or look at it in the console, then remove {note.reason}."
+                )
             case NoteKind.LEFT_ALONE:
                 stays = f"{model} is now managed by another resource; not undeploying it."
                 if not note.doubtful:

@@ -16,7 +16,7 @@ from ..api.declared import DeployRequest
 from ..api.errors import Advice, AdviceKind, JobStuck, JobTimeout, KoreaiError
 from ..api.settings import Settings
 from ..base.clock import Clock
-from ..base.progress import Note, NoteKind, Reporter
+from ..base.progress import JobVerb, Note, NoteKind, Reporter
 from ..journal import Journal
 from .lifecycle import Lifecycle, OutcomeUnknown
 from .recovery import Recovered, Trace
@@ -111,6 +111,7 @@ class Service:
         self._came_to_nothing: set[str] = set()
         # The calls of this process that sent something: it need not be told of them by the journal.
         self._own: set[str] = set()
+        self._read: set[Journal] = set()
         # Of each model: how many resources this process has let go, and the one that goes now.
         self._gone: Counter[str] = Counter()
         self._going: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -323,7 +324,40 @@ class Service:
         journal = self._journal(urn)
         if journal is None:
             return Recovered(record), 0.0
+        self._tell_what_is_astray(journal, model_id)
         return Recovered.of(journal, self.settings().host, model_id, urn, record, own=self._own), journal.now
+
+    def _tell_what_is_astray(self, journal: Journal, but: str) -> None:
+        """Once for each journal: the models that may run in no state, but for one that is in hand."""
+        with self._lock:
+            if journal in self._read:
+                return
+            self._read.add(journal)
+        host = self.settings().host
+        for call in journal.last_calls():
+            if (
+                call.host == host
+                and call.last
+                and call.model_id != but
+                and not (call.closed or call.shown or call.told)
+            ):
+                verb: JobVerb = "undeploy" if call.last.action == "UNDEPLOY" else "deploy"
+                job_id, path = call.last.job_id, str(journal.path)
+                self._reporter.note(Note(NoteKind.ASTRAY, call.model_id, verb, job_id, path))
+
+    def twin(self, model_id: str, goal: Goal, urn: str) -> Record | None:
+        """What the state remembers of a model that a resource had before it was replaced, if it is as declared.
+
+        Args:
+            model_id: the model.
+            goal: what the resource declares of it again.
+            urn: the resource.
+        """
+        for owner in self._witness(urn) or ():
+            if (owner.urn, owner.model_id, owner.dying) == (urn, model_id, True):
+                record = self.known(model_id, owner.record, goal.request, urn) or owner.record
+                return record if next_step(record, goal) is None else None
+        return None
 
     def _lifecycle(self, model_id: str, record: Record | None, trace: Trace | None) -> Lifecycle:
         return Lifecycle(

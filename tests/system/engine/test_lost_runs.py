@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_koreai.emulator import Fail
 from tests.system.engine.lost_runs import WAIT_SECONDS, hosts_below, jobs_of, slow, wait_for
 from tests.system.engine.workspace import Host, Workspace, model, warmer
 
@@ -155,3 +156,37 @@ def test_a_destroy_of_two_entries_of_a_model_undeploys_it(workspace: Workspace, 
     workspace.sent()
     workspace.pulumi("destroy", "--yes", "--skip-preview", *options)
     assert workspace.sent() == ["undeploy cm-1", "wait undeploy cm-1"]
+
+
+def test_a_replacement_that_failed_is_taken_back_and_nothing_is_sent_for_what_runs(workspace: Workspace) -> None:
+    workspace.declare(chat=model(1))
+    workspace.up()
+    workspace.emulator.set_model("cm-3", fail=Fail(deploy="no GPU is free"))
+    workspace.declare(chat=model(3))
+    workspace.up(fails=True)
+    workspace.sent()
+    workspace.declare(chat=model(1))
+    output = workspace.up()
+    assert "cm-1 still runs as declared; nothing was sent" in output
+    assert {line for line in workspace.sent() if line.endswith("cm-1")} == set()
+    assert workspace.emulator.platform.model("cm-1").deployment is not None
+    assert "unchanged" in workspace.up()
+    workspace.destroy()
+    assert workspace.emulator.platform.model("cm-1").deployment is None
+
+
+def test_what_no_entry_declares_any_more_is_told(workspace: Workspace) -> None:
+    workspace.declare(two=model(2))
+    workspace.up()
+    slow(workspace, "cm-1")
+    workspace.declare(one=model(1), two=model(2))
+    kill_the_host(begin(workspace, "up", lambda: "cm-1" in jobs_of(workspace, "DEPLOY")))
+    workspace.declare(two=model(2))
+    assert "cm-1: an earlier run sent deploy job" in " ".join(workspace.preview().split())
+    workspace.let_jobs_end()
+    workspace.emulator.set_model("cm-1", undeploy_seconds=0.3)
+    workspace.declare(one=model(1), two=model(2))
+    workspace.up()
+    workspace.declare(two=model(2))
+    assert "an earlier run" not in workspace.up()
+    assert workspace.emulator.platform.model("cm-1").deployment is None
