@@ -36,6 +36,7 @@ from tests.host.harness import (
     pickled,
     plain,
     read,
+    struct,
     until,
     update,
     urn,
@@ -429,6 +430,13 @@ class TestDiff:
     def test_of_outputs(self, host: HostProcess) -> None:
         got = host.ask("Diff", diff(providers.Detailed(), {}, detailed={"a": "add"}, input_diff=False)).response
         assert not got.detailedDiff["a"].inputDiff
+
+    def test_the_old_value_is_looked_up_where_the_provider_was_given_it(self, host: HostProcess) -> None:
+        paths = dict.fromkeys(["same.a", "other.a[0]", "new", "gone.a", "gone.b"], "update")
+        request = diff(providers.Detailed(), {"same": {"a": 1}, "other": {"a": [0.9]}, "new": 1}, detailed=paths)
+        request.old_inputs.CopyFrom(struct(None, {"same": {"a": 1}, "other": {"a": [0.5]}, "gone": {}}))
+        got = host.ask("Diff", request).response
+        assert [path for path in paths if got.detailedDiff[path].inputDiff] == ["same.a"]
 
 
 class TestErrors:

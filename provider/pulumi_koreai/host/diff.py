@@ -30,6 +30,7 @@ class DetailedDiff(DiffResult):
         delete_before_replace: whether a replacement deletes first.
         detailed: property path (`hyper_parameters.temperature`, `stop[0]`) to `DiffKind`, or its name.
         input_diff: whether the paths are those of inputs; False for outputs. The engine looks up the old value there.
+            This host says "outputs" of a property whose old input is not the old output: `diff` was given the latter.
     """
 
     def __init__(

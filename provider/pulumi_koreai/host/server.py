@@ -9,6 +9,7 @@ import base64
 import contextvars
 import inspect
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -198,7 +199,7 @@ class Host:
                 response.hasDetailedDiff = True
                 for path, kind in detailed.detailed.items():
                     response.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(kind.name)
-                    response.detailedDiff[path].inputDiff = detailed.input_diff
+                    response.detailedDiff[path].inputDiff = detailed.input_diff and _inputs_say_the_same(request, path)
             return response
 
     def _create(self, request: Any, call: HostedCall) -> Any:
@@ -307,6 +308,13 @@ def _values(sent: struct_pb2.Struct, *, keep_unknowns: bool = False) -> dict[str
         # The SDK can't: for example it knows no asset without its content, which is what the engine sends to Diff.
         raise _Refusal(f"the Pulumi SDK can't read what the engine sent: {errors.describe(error)}") from error
     return values
+
+
+def _inputs_say_the_same(request: Any, path: str) -> bool:
+    """Whether the old inputs have what the provider was given as the old value, which is that of the outputs."""
+    name = re.split(r"[.\[]", path, maxsplit=1)[0]
+    given, inputs = request.olds.fields.get(name), request.old_inputs.fields.get(name)
+    return not request.HasField("old_inputs") or bool(given == inputs)
 
 
 # Event loops to use again: to make one for each answer is a third of what a small answer costs. Few: each holds
