@@ -32,7 +32,7 @@ from .api.settings import Settings
 from .base.clock import Clock
 from .base.progress import Note, NoteKind, Progress, formatted
 from .core import state
-from .core.impact import Impact, Unfinished
+from .core.impact import Impact, Order, Unfinished
 from .core.rules import Goal, ModelState, Operation, Record
 from .core.service import ClientFactory, NotTakenOver, Owner, Service, Witness
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
@@ -225,7 +225,9 @@ class ModelDeploymentProvider(ResourceProvider):
             return DiffResult(changes=False)
         if "model_id" in changed and not settled:
             self._host_process.taken_back |= {current_call().urn} - {""}
-        for line in PULUMI.impact(_id, _impact(_id, news, record, settled=settled, adopted=bool(_olds.get("adopt")))):
+        impact = _impact(_id, news, record, settled=settled, adopted=bool(_olds.get("adopt")))
+        # The engine makes an update a replacement by options that it does not tell a provider.
+        for line in PULUMI.impact(_id, impact, in_place=False):
             current_call().note(line)
         if (
             settled
@@ -367,7 +369,7 @@ def _impact(model_id: str, news: Mapping[str, object], record: Record, *, settle
     declared_id: object = spec.model_id
     if declared_id != model_id:
         known = declared_id if isinstance(declared_id, str) else None
-        return Impact.of_replacing(record, known, spec.goal(adopt=True))
+        return Impact.of_replacing(record, known, spec.goal(adopt=True), Order.OPEN)
     return Impact.ahead(record, spec.goal(adopt=not adopted), settled=settled)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pulumi_koreai.core.impact import CutOff, Impact, Unfinished, Why
+from pulumi_koreai.core.impact import CutOff, Impact, Order, Unfinished, Why
 from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.core.fakes import MODEL, OTHER, REQUEST
@@ -110,6 +110,58 @@ def test_a_replacement_says_what_comes_first() -> None:
     assert PULUMI.impact(MODEL, Impact.of_replacing(OFF, None, Goal(REQUEST))) == [
         "cm-1 is replaced by another model, which is deployed first."
     ]
+    assert PULUMI.impact(MODEL, Impact.of_replacing(RUNNING, "cm-2", Goal(REQUEST), Order.OLD_FIRST)) == [
+        "cm-1 is undeployed first and its callers are cut off; then cm-2, which replaces it, is deployed."
+    ]
+    assert PULUMI.impact(MODEL, Impact.of_replacing(RUNNING, "cm-2", Goal(REQUEST), Order.OLD_GONE)) == [
+        "cm-1, which an earlier run has undeployed, is replaced by cm-2, which is deployed."
+    ]
+
+
+def test_what_an_option_of_the_user_s_may_make_otherwise_is_not_claimed() -> None:
+    """An engine does not tell a provider that an update is to be a replacement, nor in which order one is done."""
+    (replaced,) = PULUMI.impact(MODEL, Impact.of_replacing(RUNNING, "cm-2", Goal(REQUEST), Order.OPEN))
+    assert replaced.startswith("cm-1 is replaced by cm-2; by default cm-2 is deployed first, then cm-1 is undeployed")
+    for record, goal, qualified in [
+        (RUNNING_OTHER, Goal(REQUEST), True),
+        (RUNNING_OTHER, Goal(REQUEST, "redeploy"), True),
+        (RUNNING, Goal(None), False),
+        (OFF, Goal(REQUEST), False),
+        (FAILED, Goal(REQUEST), True),
+    ]:
+        said = PULUMI.impact(MODEL, ahead(record, goal), in_place=False)[-1]
+        assert said.startswith("updated in place, cm-1 is ") is qualified, said
+
+
+RENEWALS = [
+    (RUNNING, Goal(REQUEST), Order.NEW_FIRST, CutOff.NEVER, "deployed over the running deployment; nothing is undep"),
+    (FAILED, Goal(REQUEST), Order.NEW_FIRST, CutOff.NEVER, "deployed over what may be running; nothing is undeployed"),
+    (RUNNING, Goal(REQUEST), Order.OLD_FIRST, CutOff.UNTIL_DEPLOYED, "undeployed, then deployed as declared; its call"),
+    (OFF, Goal(REQUEST), Order.OLD_FIRST, CutOff.NEVER, "is deployed."),
+    (RUNNING, Goal(REQUEST), Order.OLD_GONE, CutOff.NEVER, "cm-1 is deployed (last deploy: 4m05s)."),
+    (RUNNING, Goal(None), Order.NEW_FIRST, CutOff.FOR_GOOD, "is undeployed; every active instance is cut off at once."),
+    (RUNNING, Goal(None), Order.OLD_FIRST, CutOff.FOR_GOOD, "is undeployed; every active instance is cut off at once."),
+    (OFF, Goal(None), Order.NEW_FIRST, CutOff.NEVER, "is undeployed already; the undeploy is sent once more."),
+    (RUNNING, Goal(REQUEST, adopt=True), Order.NEW_FIRST, CutOff.NEVER, "is adopted as declared; nothing is sent."),
+    (RUNNING, Goal(REQUEST, adopt=True), Order.OLD_FIRST, CutOff.FOR_GOOD, "though it is not deployed again."),
+]
+
+
+@pytest.mark.parametrize("record, goal, order, cut_off, said", RENEWALS)
+def test_a_replacement_by_a_resource_of_the_same_model_is_no_update(
+    record: Record, goal: Goal, order: Order, cut_off: CutOff, said: str
+) -> None:
+    impact = Impact.of_renewing(record, goal, order)
+    assert impact.cut_off is cut_off
+    first, second = PULUMI.impact(MODEL, impact)
+    assert first == "the resource of cm-1 is replaced by another of the same model."
+    assert said in second
+
+
+def test_a_job_under_way_of_what_is_replaced_by_itself_is_told() -> None:
+    assert (
+        "job ds-3 is resumed" in PULUMI.impact(MODEL, Impact.of_renewing(DEPLOYING, Goal(REQUEST), Order.NEW_FIRST))[0]
+    )
 
 
 def test_an_impact_has_exactly_the_steps_that_lie_ahead_and_its_sentences_promise_nothing_else() -> None:

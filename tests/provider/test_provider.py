@@ -375,13 +375,14 @@ def test_a_setting_of_what_is_off_is_an_ordinary_change(stage: Stage) -> None:
     "olds, news, said",
     [
         (RUNNING, BIGGER, "its callers get no answers for about 60 s (last deploy: 1m00s)"),
-        (RUNNING, {**BIGGER, "update_strategy": "redeploy"}, "deployed over the running deployment"),
-        (RUNNING, {"deployed": False}, "every active instance is cut off at once"),
-        (RUNNING, {"model_id": "cm-2"}, "replaced by cm-2, which is deployed first, then cm-1 is undeployed"),
+        (RUNNING, BIGGER, "updated in place, cm-1 is undeployed, then deployed"),
+        (RUNNING, {**BIGGER, "update_strategy": "redeploy"}, "updated in place, cm-1 is deployed over the running"),
+        (RUNNING, {"deployed": False}, "cm-1 is undeployed; every active instance is cut off at once"),
+        (RUNNING, {"model_id": "cm-2"}, "replaced by cm-2; by default cm-2 is deployed first, then cm-1 is undeployed"),
         (RUNNING, {"model_id": UNKNOWN}, "replaced by another model"),
         (LOST, {"adopt": True}, "adopted as declared; nothing is sent"),
     ],
-    ids=["parameters", "redeploy", "off", "another model", "an unknown model", "adopt"],
+    ids=["parameters", "an update", "redeploy", "off", "another model", "an unknown model", "adopt"],
 )
 def test_a_diff_says_what_callers_will_notice(
     stage: Stage, olds: dict[str, Any], news: dict[str, Any], said: str

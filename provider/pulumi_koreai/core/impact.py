@@ -4,7 +4,7 @@ True whenever it is read: in a preview, while an update begins, and after a refr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..base.progress import JobVerb
@@ -58,17 +58,30 @@ class CutOff(Enum):
     FOR_GOOD = 2
 
 
+class Order(Enum):
+    """What an engine does first where it replaces a resource, which has its model deployed and undeployed."""
+
+    NEW_FIRST = "creates the new one, then deletes the old one"
+    OLD_FIRST = "deletes the old one, then creates the new one"
+    OLD_GONE = "creates the new one; an earlier run has deleted the old one"
+    OPEN = "what the user's options say, which are not known here; unless they do, the new one comes first"
+
+
 @dataclass(frozen=True)
 class Replacement:
-    """Another model that takes the place of this one.
+    """A resource that takes the place of the one that has this model.
 
     Attributes:
-        model_id: the other one, None where it is not known yet.
-        step: what is done to it.
+        model_id: its model, None where that is not known yet.
+        step: what is done to its model.
+        order: which of the two comes first.
+        renews: whether its model is the same.
     """
 
     model_id: str | None
     step: Step
+    order: Order = Order.NEW_FIRST
+    renews: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class Impact:
         unfinished: why the recorded state is not the one that was declared; None where it is.
         running: whether the model is deployed now; None where that is not known.
         last_deploy_seconds: how long its last deploy took; 0 where that is not known.
-        replacement: the model that takes its place; then the steps are those after the other one is there.
+        replacement: what takes its place. The steps are those to this model, for a resource with another one as well.
     """
 
     steps: tuple[Step, ...]
@@ -107,17 +120,34 @@ class Impact:
         return cls._of(record, steps_ahead(record, Goal(None)), settled=settled)
 
     @classmethod
-    def of_replacing(cls, record: Record, model_id: str | None, goal: Goal) -> "Impact":
-        """Of another model id: the other model comes first, then this one is undeployed.
+    def of_replacing(cls, record: Record, model_id: str | None, goal: Goal, order: Order = Order.NEW_FIRST) -> "Impact":
+        """Of a replacement by a resource with another model id.
 
         Args:
             record: what is recorded of this one.
             model_id: the other one, None where it is not known yet.
             goal: what is declared of the other one.
+            order: which of the two comes first.
         """
         (step,) = steps_ahead(None, goal)
-        retiring = [step for step in steps_ahead(record, Goal(None)) if step is not Step.RESUME]
-        return cls._of(record, retiring, settled=True, replacement=Replacement(model_id, step))
+        retiring = [] if order is Order.OLD_GONE else _retiring(record)
+        return cls._of(record, retiring, settled=True, replacement=Replacement(model_id, step, order))
+
+    @classmethod
+    def of_renewing(cls, record: Record, goal: Goal, order: Order) -> "Impact":
+        """Of a replacement by a resource with the same model id: the new one is not an update of what runs.
+
+        Args:
+            record: what is recorded.
+            goal: what is declared.
+            order: which of the two comes first. Deleted after the new one is there, the old one undeploys nothing.
+        """
+        (step,) = steps_ahead(None, goal)
+        retiring = _retiring(record) if order is Order.OLD_FIRST else []
+        if order is Order.OLD_GONE:
+            record = replace(record, state=ModelState.UNDEPLOYED)
+        replacement = Replacement(None, step, order, renews=True)
+        return cls._of(record, [*retiring, step], settled=not record.under_way, replacement=replacement)
 
     @classmethod
     def undecided(cls, record: Record, *, settled: bool) -> "Impact":
@@ -146,6 +176,11 @@ class Impact:
     @property
     def cut_off(self) -> CutOff:
         """What its callers notice, if it has any now."""
-        if Step.UNDEPLOY not in self.steps:
+        nothing_runs = self.running is False and self.replacement is not None and self.replacement.renews
+        if Step.UNDEPLOY not in self.steps or nothing_runs:
             return CutOff.NEVER
         return CutOff.UNTIL_DEPLOYED if Step.DEPLOY in self.steps else CutOff.FOR_GOOD
+
+
+def _retiring(record: Record) -> list[Step]:
+    return [step for step in steps_ahead(record, Goal(None)) if step is not Step.RESUME]

@@ -7,7 +7,7 @@ from ..api.errors import Advice, AdviceKind, ConfigError, KoreaiError, SettingFa
 from ..base.durations import spoken
 from ..base.progress import Note, NoteKind
 from ..journal import Trouble, TroubleKind
-from .impact import CutOff, Impact, Unfinished, Why
+from .impact import CutOff, Impact, Order, Replacement, Unfinished, Why
 from .rules import ModelState, Operation, Record, Step
 from .stopped import Stopped
 
@@ -177,16 +177,26 @@ class Renderer:
             case Why.CREATION_CUT_SHORT:
                 return f"the run that created {subject} ended before its job did, which has succeeded since."
 
-    def impact(self, subject: str, impact: Impact, *, durations: bool = True) -> list[str]:
+    def impact(self, subject: str, impact: Impact, *, durations: bool = True, in_place: bool = True) -> list[str]:
         """What happens to a model and what its callers notice, a sentence each.
 
         Args:
             subject: the model, as the sentences are to name it.
             impact: the facts.
             durations: whether to say how long the last deploy took.
+            in_place: whether it is known that an update is one. An option of the user's may make it a replacement, by
+                which the model fares otherwise.
         """
         lines = [self.unfinished(subject, impact.unfinished)] if impact.unfinished else []
-        what = _replaced(subject, impact) if impact.replacement else _what(subject, impact, durations=durations)
+        if impact.replacement is None:
+            what = _what(subject, impact, durations=durations)
+            if not in_place and impact.running is not False and impact.sent not in ((), (Step.UNDEPLOY,)):
+                what = f"updated in place, {what}"
+        elif impact.replacement.renews:
+            lines.append(f"the resource of {subject} is replaced by another of the same model.")
+            what = _renewed(subject, impact, durations=durations)
+        else:
+            what = _replaced(subject, impact, impact.replacement)
         return [*lines, what] if what else lines
 
     def interrupted(self, model_id: str, record: Record | None, what_now: str) -> str:
@@ -280,16 +290,37 @@ def _about(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _replaced(subject: str, impact: Impact) -> str:
-    assert impact.replacement is not None
-    new = impact.replacement.model_id or "another model"
-    first = {
-        Step.DEPLOY: "is deployed first",
-        Step.ADOPT: "is adopted as declared",
-        Step.UNDEPLOY: "is undeployed",
-    }
-    old = ""
-    if impact.cut_off is not CutOff.NEVER:
-        callers = "its callers are" if impact.running else "its callers, if it has any, are"
-        old = f", then {subject} is undeployed and {callers} cut off"
-    return f"{subject} is replaced by {new}, which {first[impact.replacement.step]}{old}."
+def _renewed(subject: str, impact: Impact, *, durations: bool) -> str:
+    match impact.sent:
+        case (Step.DEPLOY,) if impact.running is not False:
+            over = "the running deployment" if impact.running else "what may be running"
+            return f"{subject} is deployed over {over}; nothing is undeployed."
+        case (Step.UNDEPLOY,) if impact.running is False:
+            return f"{subject} is undeployed already; the undeploy is sent once more."
+        case (Step.UNDEPLOY, Step.ADOPT):
+            return f"{subject} is undeployed, then recorded as deployed (`adopt`) though it is not deployed again."
+        case (Step.UNDEPLOY, Step.UNDEPLOY):
+            return _what(subject, Impact((Step.UNDEPLOY,), None, impact.running), durations=durations)
+        case _:
+            return _what(subject, impact, durations=durations)
+
+
+def _replaced(subject: str, impact: Impact, replacement: Replacement) -> str:
+    new = replacement.model_id or "another model"
+    done = {Step.DEPLOY: "is deployed", Step.ADOPT: "is adopted as declared", Step.UNDEPLOY: "is undeployed"}
+    new_first = f"{done[replacement.step]}{' first' if replacement.step is Step.DEPLOY else ''}"
+    if replacement.order is Order.OLD_GONE:
+        return f"{subject}, which an earlier run has undeployed, is replaced by {new}, which {done[replacement.step]}."
+    if impact.cut_off is CutOff.NEVER:
+        return f"{subject} is replaced by {new}, which {new_first}."
+    callers = "its callers are" if impact.running else "its callers, if it has any, are"
+    match replacement.order:
+        case Order.OLD_FIRST:
+            then = f"{new}, which replaces it, {done[replacement.step]}"
+            return f"{subject} is undeployed first and {callers} cut off; then {then}."
+        case Order.OPEN:
+            by_default = f"by default {new} {new_first}, then {subject} is undeployed and {callers} cut off"
+            return f"{subject} is replaced by {new}; {by_default}."
+        case _:
+            then = f"then {subject} is undeployed and {callers} cut off"
+            return f"{subject} is replaced by {new}, which {new_first}, {then}."

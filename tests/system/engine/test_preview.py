@@ -55,9 +55,9 @@ def test_a_change_is_shown_by_the_path_of_its_property_and_what_it_means_to_call
     operations = [(step["op"], step["urn"].rsplit("::")[-1]) for step in shown["steps"]]
     assert ("replace", "old") in operations
     told = " ".join(line.get("message", "") for line in shown["diagnostics"])
-    assert "cm-1 is undeployed, then deployed as declared; its callers get no answers" in told
+    assert "updated in place, cm-1 is undeployed, then deployed as declared; its callers get no answers" in told
     assert "cm-2 is undeployed; every active instance is cut off at once." in told
-    assert "cm-3 is replaced by cm-4, which is deployed first, then cm-3 is undeployed" in told
+    assert "cm-3 is replaced by cm-4; by default cm-4 is deployed first, then cm-3 is undeployed" in told
     assert workspace.sent() == []
 
 
