@@ -135,9 +135,9 @@ def test_each_row_of_the_lifecycle_has_its_kind(
         assert "deployed;" not in words.replace("undeployed already;", "")
 
 
-def test_each_kind_has_a_mark_and_all_of_them_are_in_the_rows_but_those_of_unknown_values() -> None:
+def test_each_kind_has_a_mark_and_all_of_them_are_in_the_rows_but_those_of_other_steps() -> None:
     assert set(MARKS) == set(ChangeKind)
-    assert {kind for _, _, kind, _ in ROWS} == set(ChangeKind) - {ChangeKind.OPEN}
+    assert {kind for _, _, kind, _ in ROWS} == set(ChangeKind) - {ChangeKind.OPEN, ChangeKind.RELEASED}
 
 
 def test_for_how_long_callers_are_cut_off_is_what_the_last_deploy_took() -> None:
@@ -356,12 +356,14 @@ def scaled(low: int, high: int, device: str = "g5.xlarge") -> dict[str, object]:
 
 
 def test_hardware_is_counted_before_and_after_unchanged_models_included() -> None:
-    stays = outputs(of=scaled(1, 2))
+    def of(number: int, **more: object) -> dict[str, object]:
+        return {"model_id": f"cm-{number}", **more}
+
     told = preview(
-        step("stays", stays, inputs(**scaled(1, 2)), op="same"),
-        step("moves", outputs(of=scaled(2, 3)), inputs(**scaled(2, 4, "g6e.xlarge"))),
-        step("free", new=inputs(device_type="g6e.xlarge")),
-        step("gone", outputs(ModelState.UNDEPLOYED, of=OFF), None),
+        step("stays", outputs(of=scaled(1, 2)), inputs(**scaled(1, 2)), op="same"),
+        step("moves", outputs(of=of(2, **scaled(2, 3))), inputs(**of(2, **scaled(2, 4, "g6e.xlarge")))),
+        step("free", new=inputs(**of(3, device_type="g6e.xlarge"))),
+        step("gone", outputs(ModelState.UNDEPLOYED, of=of(4, **OFF)), None),
     ).markdown(LIMIT)
     assert told.splitlines()[-7:-2] == [
         "| hardware | models now | replicas now | models after | replicas after |",
@@ -407,8 +409,9 @@ def test_warnings_name_what_a_reviewer_shall_not_overlook_and_nothing_else() -> 
 
 
 def test_many_models_cut_off_in_one_run_are_warned_of() -> None:
-    changed = [step(f"m{n}", outputs(), inputs(hyper_parameters=OTHER)) for n in range(3)]
-    stays = [step(f"s{n}", outputs(), inputs(), op="same") for n in range(3)]
+    ids: list[dict[str, object]] = [{"model_id": f"cm-{n}"} for n in range(6)]
+    changed = [step(f"m{n}", outputs(of=ids[n]), inputs(**ids[n], hyper_parameters=OTHER)) for n in range(3)]
+    stays = [step(f"s{n}", outputs(of=ids[n]), inputs(**ids[n]), op="same") for n in range(3, 6)]
     assert warned(*changed, *stays[:2]) == ["Callers of 3 of the 5 running models are cut off in one run."]
     assert warned(*changed, *stays) == []
     assert warned(*changed[:2]) == []

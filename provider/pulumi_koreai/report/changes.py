@@ -1,6 +1,6 @@
 """What happens to each model, in the platform's terms. The facts are `core.impact`'s, the sentences the renderer's."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from ..api.declared import UNKNOWN, DeployRequest, Unknown
 from ..core import state
-from ..core.impact import CutOff, Impact, Unfinished
+from ..core.impact import CutOff, Impact, Order, Unfinished
 from ..core.rules import ModelState, Record, Step, steps_ahead
 from ..core.spec import ProgramSpec, file_spelling
 from ..stackfile.terms import PULUMI
+from .custody import Custody, Fate, new_id, old_id
 from .engine_json import SECRET, UNKNOWN_VALUE, EngineStep, Properties
 
 _IT: Final = "the model"
@@ -20,8 +21,9 @@ _THE_OLD_ONE: Final = "the present model"
 _MOVED: Final = "another entry declares it now, so the model is not undeployed."
 _MOVED_DOUBTFUL: Final = "what was last sent for this entry may be later than what was sent for that one."
 _MOVED_ON: Final = f"another entry declares {_THE_OLD_ONE} now, so it is not undeployed."
-_LETTING_GO: Final = ("delete", "delete-replaced", "replace")
-"""What the engine does to a resource whose model is undeployed, unless another resource has it now."""
+_RETAINED: Final = "is no longer managed and goes on as it is; nothing is sent."
+_UNLESS_HELD: Final = "if another resource of the stack has it, which this preview does not show, it is not undeployed."
+_ENDED: Final = "an earlier run has undeployed the model, to replace it; nothing is sent."
 _UNSEEN: Final = "what is declared must be what runs: the platform has no call that could tell."
 
 
@@ -31,6 +33,7 @@ class ChangeKind(Enum):
     UNDEPLOYED = "undeployed"
     REPLACED = "replaced"
     REDEPLOYED = "redeployed"
+    RELEASED = "no longer managed"
     OPEN = "decided in the run"
     DEPLOYED = "deployed"
     RESUMED = "resumed"
@@ -83,6 +86,7 @@ class Change:
         cut_seconds: for how long the last deploy took, where they are cut off until the next; 0 when not known.
         before: what it runs on now, as far as is recorded; None when it does not run.
         after: what it will run on.
+        unmanaged: what goes on running, though no resource of the stack has it any more.
         unprotected: whether the engine would no longer refuse to delete it.
     """
 
@@ -97,112 +101,95 @@ class Change:
     unprotected: bool = False
     may_cut_off: bool = False
     may_undeploy: bool = False
+    unmanaged: Hardware | None = None
 
 
-@dataclass(frozen=True)
-class _Moved:
-    """A model that one entry lets go and another one has in the end.
+def changes(steps: Iterable[EngineStep], *, whole: bool = True) -> list[Change]:
+    """What the engine's steps mean to the models that they are about, the gravest first, each kind by name.
 
-    Attributes:
-        idle: whether nothing of it runs, by what is recorded with those that let it go.
-        held: what is recorded with the other one, None where the model is new to it.
+    Args:
+        steps: all of them.
+        whole: whether each resource of the stack has a step among them.
     """
-
-    idle: bool
-    held: Record | None
-
-
-def changes(steps: Iterable[EngineStep]) -> list[Change]:
-    """What the engine's steps mean to the models that they are about, the gravest first, each kind by name."""
-    models = [step for step in steps if step.is_model]
-    moved = _moved(models)
+    models = [step for step in steps if step.is_model and not step.is_left_out]
+    custody = Custody(models, whole=whole)
     order = {kind: index for index, kind in enumerate(ChangeKind)}
-    found = (_change(step, moved) for step in models)
+    found = (_change(step, custody) for step in models)
     return sorted(found, key=lambda change: (order[change.kind] if change.kind else len(order), change.name))
-
-
-def _moved(models: Sequence[EngineStep]) -> dict[object, _Moved]:
-    let_go: dict[object, list[Record]] = {}
-    have: dict[object, Record | None] = {}
-    for step in models:
-        old_id = step.old.outputs.get("model_id") if step.old else None
-        record = _record(step)
-        if record and step.op in _LETTING_GO:
-            let_go.setdefault(old_id, []).append(record)
-        if step.new:
-            new_id = step.new.inputs.get("model_id")
-            have[new_id] = record if new_id == old_id else None
-    return {
-        model_id: _Moved(all(one.state is ModelState.UNDEPLOYED for one in records), have[model_id])
-        for model_id, records in let_go.items()
-        if model_id in have
-    }
 
 
 def _record(step: EngineStep) -> Record | None:
     return state.record(_for_the_rules(step.old.outputs)) if step.old else None
 
 
-def _change(step: EngineStep, moved: Mapping[object, _Moved]) -> Change:
-    old = step.old.outputs if step.old else {}
+def _change(step: EngineStep, custody: Custody) -> Change:
     record = _record(step)
-    before = (
-        _hardware(record.request) if record and record.state in (ModelState.DEPLOYED, ModelState.DEPLOYING) else None
-    )
+    before = None
+    if record and record.state in (ModelState.DEPLOYED, ModelState.DEPLOYING) and custody.counts_before(step):
+        before = _hardware(record.request)
     if step.new is None and record is not None:
-        if to := moved.get(old.get("model_id")):
-            return _left_alone(step.name, record, to, before)
-        why = "its entry is gone."
-        if step.op != "delete":
-            why = f"{old.get('model_id')}, which the entry had before, was not undeployed when it was replaced."
-        return _retired(step.name, why, record, before)
+        return _let_go(step, record, before, custody)
     protection: tuple[Difference, ...] = ()
     if step.old and step.new and step.protection_changes:
         protection = (Difference("protect", step.old.protect, step.new.protect),)
     unprotected = bool(protection) and not protection[0].new
     if step.op == "same":
         kind, words = (ChangeKind.RECORDED, ("nothing is sent.",)) if protection else (None, ())
-        return Change(step.name, kind, words, protection, before=before, after=before, unprotected=unprotected)
-    change = _declared(step, record, before, step.new.inputs if step.new else {}, moved)
+        after = before if custody.counts_after(step) else None
+        return Change(step.name, kind, words, protection, before=before, after=after, unprotected=unprotected)
+    change = _declared(step, record, before, step.new.inputs if step.new else {}, custody)
     return replace(change, differences=change.differences + protection, unprotected=unprotected)
 
 
-def _left_alone(name: str, record: Record, to: _Moved, before: Hardware | None) -> Change:
-    """What happens to a model whose entry goes while another one has it."""
-    words = [PULUMI.unfinished(_IT, Unfinished.of(record))] if record.under_way else []
-    words.append(_MOVED)
-    if to.held and (record.state, record.request) != (to.held.state, to.held.request):
-        words.append(_MOVED_DOUBTFUL)
-    kind = ChangeKind.RESUMED if record.under_way else ChangeKind.RECORDED
-    # What runs is counted once: with the other entry, where that has had it before.
-    return Change(name, kind, tuple(words), before=None if to.held else before)
-
-
-def _retired(name: str, why: str, record: Record, before: Hardware | None) -> Change:
+def _let_go(step: EngineStep, record: Record, before: Hardware | None, custody: Custody) -> Change:
+    """What happens to a model whose resource goes."""
+    why = "its entry is gone."
+    if step.op == "delete-replaced":
+        why = f"{old_id(step)}, which the entry had before, was not undeployed when it was replaced."
+    fate = custody.fate(step)
+    idle = record.state is ModelState.UNDEPLOYED
+    match fate:
+        case Fate.HELD:
+            return _left_alone(step, record, before, custody)
+        case Fate.ENDED:
+            return Change(step.name, ChangeKind.RECORDED, (why, _ENDED))
+        case Fate.RETAINED if not idle:
+            released = (why, f"{_IT} {_RETAINED}")
+            return Change(step.name, ChangeKind.RELEASED, released, before=before, unmanaged=before)
     impact = Impact.of_retiring(record)
-    words = PULUMI.impact(_IT, impact) or [f"{_IT} is undeployed already; nothing is sent."]
+    words = [why, *(PULUMI.impact(_IT, impact) or [f"{_IT} is undeployed already; nothing is sent."])]
     cuts_off = impact.cut_off is not CutOff.NEVER
+    if cuts_off and fate is Fate.MAY_END:
+        words.append(_UNLESS_HELD)
     kind = ChangeKind.UNDEPLOYED if cuts_off else ChangeKind.RESUMED if impact.steps else ChangeKind.RECORDED
-    return Change(name, kind, (why, *words), cuts_off=cuts_off, before=before)
+    return Change(step.name, kind, tuple(words), cuts_off=cuts_off, before=before)
+
+
+def _left_alone(step: EngineStep, record: Record, before: Hardware | None, custody: Custody) -> Change:
+    """What happens to a model whose entry goes while another one has it."""
+    waits = record.under_way and not (step.old and step.old.retain_on_delete)
+    words = [PULUMI.unfinished(_IT, Unfinished.of(record))] if waits else []
+    words.append(_MOVED)
+    held = [_record(other) for other in custody.others_after(step) if old_id(other) == old_id(step)]
+    if any(one and (record.state, record.request) != (one.state, one.request) for one in held):
+        words.append(_MOVED_DOUBTFUL)
+    return Change(step.name, ChangeKind.RESUMED if waits else ChangeKind.RECORDED, tuple(words), before=before)
 
 
 def _declared(
-    step: EngineStep,
-    record: Record | None,
-    before: Hardware | None,
-    news: Properties,
-    moved: Mapping[object, _Moved],
+    step: EngineStep, record: Record | None, before: Hardware | None, news: Properties, custody: Custody
 ) -> Change:
     differences = tuple(_differences(step, record, news))
     try:
         spec = _spec(step, news)
     except ValidationError:
         spec = None  # of another version, with other rules
-    undecided = _undecided(record, spec)
+    replaced = step.op == "replace"
+    undecided = _undecided(None if replaced else record, spec)
     if spec is None or undecided:
         runs = record is None or record.state is not ModelState.UNDEPLOYED
         may_undeploy = runs and "deployed" in undecided
-        spared = record is None or (spec is not None and spec.update_strategy == "redeploy")
+        spared = record is None or (spec is not None and spec.update_strategy == "redeploy" and not replaced)
         return Change(
             step.name,
             ChangeKind.OPEN,
@@ -213,50 +200,75 @@ def _declared(
             may_cut_off=may_undeploy or (runs and not spared),
             may_undeploy=may_undeploy,
         )
-    after = _hardware_of(spec)
+    change = Change(step.name, None, (), differences, before=before)
+    if custody.counts_after(step):
+        change = replace(change, after=_hardware_of(spec))
     if record is None:
-        kind, said = _new(spec, moved.get(spec.model_id))
-        cuts_off = kind is ChangeKind.UNDEPLOYED
-        return Change(step.name, kind, tuple(said), differences, cuts_off=cuts_off, before=before, after=after)
+        kind, said = _new(step, spec, custody)
+        return replace(change, kind=kind, words=tuple(said), cuts_off=kind is ChangeKind.UNDEPLOYED)
     old = step.old.outputs if step.old else {}
-    if step.op == "replace" or spec.model_id != old.get("model_id"):
-        replaced = Impact.of_replacing(record, None, spec.goal(adopt=True))  # the ids are among what changes
-        said = PULUMI.impact(_THE_OLD_ONE, replaced)
-        cuts_off = replaced.cut_off is not CutOff.NEVER
-        if old.get("model_id") in moved and old.get("model_id") != spec.model_id:
-            said, cuts_off = [f"another model takes the place of {_THE_OLD_ONE}.", _MOVED_ON], False
-        return Change(
-            step.name, ChangeKind.REPLACED, tuple(said), differences, cuts_off=cuts_off, before=before, after=after
-        )
-    impact = Impact.ahead(record, spec.goal(adopt=not old.get("adopt")), settled=state.settled(old, record))
+    if replaced and new_id(step) is not None and new_id(step) == old_id(step):
+        lets_go = custody.fate(step) in (Fate.ENDS, Fate.MAY_END)
+        order = Order.NEW_FIRST if step.order is Order.OLD_FIRST and not lets_go else step.order
+        impact = Impact.of_renewing(record, spec.goal(adopt=True), order)
+    elif replaced or spec.model_id != old.get("model_id"):
+        return _replaced(change, step, record, spec, custody)
+    else:
+        impact = Impact.ahead(record, spec.goal(adopt=not old.get("adopt")), settled=state.settled(old, record))
     # The duration is shown apart: models that differ in nothing else are one row.
     said = PULUMI.impact(_IT, impact, durations=False)
     kind = _kind(impact)
-    seconds = impact.last_deploy_seconds if impact.cut_off is CutOff.UNTIL_DEPLOYED else 0.0
     if kind is ChangeKind.ADOPTED:
         said.append(_UNSEEN)
-    words = tuple(said) or ("nothing is sent.",)
+    return replace(
+        change,
+        kind=kind,
+        words=tuple(said) or ("nothing is sent.",),
+        cuts_off=impact.cut_off is not CutOff.NEVER,
+        cut_seconds=impact.last_deploy_seconds if impact.cut_off is CutOff.UNTIL_DEPLOYED else 0.0,
+    )
+
+
+def _replaced(change: Change, step: EngineStep, record: Record, spec: ProgramSpec, custody: Custody) -> Change:
+    """What happens where another model takes an entry's place."""
+    takes_over = f"another model takes the place of {_THE_OLD_ONE}."
+    fate = custody.fate(step)
+    match fate:
+        case Fate.HELD:
+            return replace(change, kind=ChangeKind.REPLACED, words=(takes_over, _MOVED_ON))
+        case Fate.RETAINED if record.state is not ModelState.UNDEPLOYED:
+            words = (takes_over, f"{_THE_OLD_ONE} {_RETAINED}")
+            return replace(change, kind=ChangeKind.REPLACED, words=words, unmanaged=change.before)
+    # The ids are among what changes.
+    impact = Impact.of_replacing(record, None, spec.goal(adopt=True), step.order)
     cuts_off = impact.cut_off is not CutOff.NEVER
-    return Change(step.name, kind, words, differences, cuts_off, seconds, before, after)
+    words = (*PULUMI.impact(_THE_OLD_ONE, impact), *((_UNLESS_HELD,) if cuts_off and fate is Fate.MAY_END else ()))
+    return replace(change, kind=ChangeKind.REPLACED, words=words, cuts_off=cuts_off)
 
 
-def _new(spec: ProgramSpec, moved: _Moved | None) -> tuple[ChangeKind, list[str]]:
+def _new(step: EngineStep, spec: ProgramSpec, custody: Custody) -> tuple[ChangeKind, list[str]]:
     """What happens to a model that the stack does not know under this name."""
-    (step,) = steps_ahead(None, spec.goal(adopt=True))
-    match step:
+    (first,) = steps_ahead(None, spec.goal(adopt=True))
+    others = list(custody.others_before(step))
+    idle = all((record := _record(other)) and record.state is ModelState.UNDEPLOYED for other in others)
+    whose = "as it was another entry's before" if all(map(_lets_go, others)) else "as another entry has it too"
+    match first:
         case Step.ADOPT:
             return ChangeKind.ADOPTED, [f"{_IT} is adopted as declared; nothing is sent.", _UNSEEN]
-        case Step.UNDEPLOY if moved and moved.idle:
+        case Step.UNDEPLOY if others and idle:
             return ChangeKind.RECORDED, [
                 f"{_IT} is undeployed already, as another entry's; the undeploy is sent once more."
             ]
         case Step.UNDEPLOY:
             return ChangeKind.UNDEPLOYED, [f"{_IT} is undeployed; whatever is active is cut off at once."]
-        case _ if moved and not moved.idle:
-            words = f"{_IT} is deployed over the running deployment, as it was another entry's before."
-            return ChangeKind.REDEPLOYED, [words]
+        case _ if others and not idle:
+            return ChangeKind.REDEPLOYED, [f"{_IT} is deployed over the running deployment, {whose}."]
         case _:
             return ChangeKind.DEPLOYED, [f"{_IT} is deployed."]
+
+
+def _lets_go(step: EngineStep) -> bool:
+    return step.new is None or new_id(step) != old_id(step)
 
 
 def _kind(impact: Impact) -> ChangeKind:
@@ -265,7 +277,9 @@ def _kind(impact: Impact) -> ChangeKind:
             return ChangeKind.RESUMED if impact.steps else ChangeKind.RECORDED
         case (Step.ADOPT,):
             return ChangeKind.ADOPTED
-        case (Step.UNDEPLOY,):
+        case (Step.UNDEPLOY,) if impact.cut_off is CutOff.NEVER:
+            return ChangeKind.RECORDED
+        case (Step.UNDEPLOY,) | (Step.UNDEPLOY, Step.UNDEPLOY | Step.ADOPT):
             return ChangeKind.UNDEPLOYED
         case (Step.DEPLOY,) if not impact.running:
             return ChangeKind.DEPLOYED

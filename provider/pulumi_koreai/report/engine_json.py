@@ -16,6 +16,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from ..core.impact import Order
 from ..stackfile.entries import MODELS_KEY
 
 MODEL_TYPE: Final = "pulumi-python:dynamic/koreai:ModelDeployment"
@@ -62,6 +63,10 @@ class ResourceState(_Read):
         inputs: what is declared.
         outputs: what is recorded.
         protect: whether the engine refuses to delete it.
+        delete: whether it is left over from a replacement, to be deleted.
+        retain_on_delete: whether the engine deletes it from the state alone.
+        deleted_with: the resource with whose deletion this one's is done, by the user's word.
+        pending_replacement: whether it was deleted to be replaced, and the other one is not there yet.
         init_errors: what went wrong when it was made or changed last.
     """
 
@@ -70,6 +75,10 @@ class ResourceState(_Read):
     inputs: Plain = Field(default_factory=dict)
     outputs: Plain = Field(default_factory=dict)
     protect: bool = False
+    delete: bool = False
+    retain_on_delete: bool = False
+    deleted_with: str = ""
+    pending_replacement: bool = False
     init_errors: list[str] = Field(default_factory=list)
 
 
@@ -82,6 +91,7 @@ class EngineStep(_Read):
         old: what the state has.
         new: what is declared.
         detailed_diff: the properties that differ, by their paths in snake_case.
+        order: of a replacement: which half comes first.
     """
 
     op: str
@@ -89,6 +99,7 @@ class EngineStep(_Read):
     old: ResourceState | None = Field(default=None, validation_alias="oldState")
     new: ResourceState | None = Field(default=None, validation_alias="newState")
     detailed_diff: dict[str, object] | None = None
+    order: Order = Order.NEW_FIRST
 
     @property
     def stack(self) -> str:
@@ -111,6 +122,11 @@ class EngineStep(_Read):
     def is_the_engine_s(self) -> bool:
         """The stack itself and the providers are no resources to anybody but the engine."""
         return self.type.startswith("pulumi:")
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether its resource is new, but not among this run's targets; the engine calls that "same" too."""
+        return self.op == "same" and (self.old is None or not (self.old.id or self.old.outputs))
 
     @property
     def protection_changes(self) -> bool:
@@ -317,18 +333,34 @@ def _planned(events: list[_Event]) -> Digest:
 
 
 def _replacements_as_one(steps: Sequence[EngineStep]) -> list[EngineStep]:
-    """The steps without both halves of each replacement, which the engine tells of beside the whole."""
+    """The steps without both halves of each replacement, which the engine tells of beside the whole.
+
+    The whole stands after the half that comes first.
+    """
 
     def what(step: EngineStep) -> tuple[str, str]:
         return step.urn, step.old.id if step.old else ""
 
     halves = Counter(what(step) for step in steps if step.op == "replace")
+    created = {step.urn for step in steps if step.op == "create-replacement"}
+    begun: set[tuple[str, tuple[str, str]]] = set()
     whole = []
     for step in steps:
-        if step.op == "delete-replaced" and halves[what(step)]:
+        if step.op == "replace":
+            if ("create-replacement", what(step)) in begun:
+                order = Order.NEW_FIRST
+            elif ("delete-replaced", what(step)) in begun:
+                order = Order.OLD_FIRST
+            elif step.urn in created:
+                order = Order.OLD_GONE
+            else:  # the halves are not shown
+                order = Order.OLD_FIRST if step.old and step.old.pending_replacement else Order.NEW_FIRST
+            whole.append(step.model_copy(update={"order": order}))
+        elif step.op == "delete-replaced" and halves[what(step)]:
             halves[what(step)] -= 1
         elif step.op != "create-replacement":
             whole.append(step)
+        begun.add((step.op, what(step)))
     return whole
 
 

@@ -16,6 +16,7 @@ MARKS: Final = {
     ChangeKind.UNDEPLOYED: "-",
     ChangeKind.REPLACED: "±",
     ChangeKind.REDEPLOYED: "~",
+    ChangeKind.RELEASED: "○",
     ChangeKind.OPEN: "?",
     ChangeKind.DEPLOYED: "+",
     ChangeKind.RESUMED: "…",
@@ -44,6 +45,7 @@ class Preview:
         warnings: one line of Markdown each.
         others: how many resources that are no models have which operation.
         errors: what the engine or the program said when it gave up.
+        left_out: the names of new models that are not among this run's targets.
         untold: how many resources stay as they are, of which the digest has no more than the number.
         anything: whether anything changes, resources that are no models included.
     """
@@ -53,6 +55,7 @@ class Preview:
     warnings: list[str]
     others: Counter[str]
     errors: list[str]
+    left_out: list[str]
     untold: int
     anything: bool
 
@@ -60,11 +63,13 @@ class Preview:
     def of(cls, digest: Digest) -> "Preview":
         """Work out what the steps mean."""
         stack = digest.steps[0].stack if digest.steps else ""
-        found = changes(digest.steps)
+        found = changes(digest.steps, whole=not digest.untold)
         others = Counter(step.op for step in digest.steps if not step.is_model and not step.is_the_engine_s)
         errors = [line.text for line in digest.errors]
         telling = [text for text in errors if not text.startswith(_SAY_NO_MORE)]
-        return cls(stack, found, warnings(stack, found), others, telling or errors, digest.untold, digest.changes)
+        left_out = [step.name for step in digest.steps if step.is_model and step.is_left_out]
+        told = warnings(stack, found)
+        return cls(stack, found, told, others, telling or errors, left_out, digest.untold, digest.changes)
 
     @property
     def changing(self) -> list[Change]:
@@ -75,7 +80,8 @@ class Preview:
         blocks = [self._summary(), *self._errors(max_chars // 3)]
         if self.warnings:
             blocks.append(markdown.warned(self.warnings))
-        after = list(filter(None, [_hardware(self.changes, whole=not self.untold), self._unchanged(), self._others()]))
+        hardware = _hardware(self.changes, whole=not self.untold)
+        after = list(filter(None, [hardware, self._unchanged(), self._left_out(), self._others()]))
         room = max_chars - sum(len(block) + 2 for block in blocks + after)
         return "\n\n".join([*blocks, *_table(self.changing, room), *after]) + "\n"
 
@@ -121,6 +127,12 @@ class Preview:
             return ""
         verb = "stays as it is" if len(unchanged) == 1 else "stay as they are"
         return f"{markdown.counted(len(unchanged), 'model')} {verb}: {markdown.names(unchanged)}."
+
+    def _left_out(self) -> str:
+        if not self.left_out:
+            return ""
+        count = markdown.counted(len(self.left_out), "new model")
+        return f"{count} not in this run, as it has other targets: {markdown.names(self.left_out)}."
 
     def _others(self) -> str:
         if not self.others:
@@ -251,7 +263,8 @@ def _hardware(found: Sequence[Change], *, whole: bool) -> str:
         whole: they are those of all the stack's models.
     """
     before = [change.before for change in found if change.before]
-    after = [change.after for change in found if change.after]
+    unmanaged = [change.unmanaged for change in found if change.unmanaged]
+    after = [change.after for change in found if change.after] + unmanaged
     if Counter(before) == Counter(after):
         return ""
     devices = sorted(set(map(_device, before + after)))
@@ -270,7 +283,10 @@ def _hardware(found: Sequence[Change], *, whole: bool) -> str:
         "models after",
         "replicas after",
     ]
-    return markdown.table(header, rows)
+    if not unmanaged:
+        return markdown.table(header, rows)
+    runs_on = f"{markdown.counted(len(unmanaged), 'model')} that this stack no longer manages"
+    return f"{markdown.table(header, rows)}\n\nAfter the run with {runs_on}, running as before."
 
 
 def _total(hardware: Sequence[Hardware]) -> list[str]:

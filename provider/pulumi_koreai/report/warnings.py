@@ -38,7 +38,7 @@ def is_production(stack: str) -> bool:
 
 
 def warnings(stack: str, changes: Sequence[Change]) -> list[str]:
-    """The warnings, the gravest first, each one line of Markdown. At most nine, however many models there are."""
+    """The warnings, the gravest first, each one line of Markdown. At most ten, however many models there are."""
     found: list[str] = []
     for rule in _rules(stack):
         about = [markdown.code(change.name) + more for change in changes if (more := rule.about(change)) is not None]
@@ -55,6 +55,11 @@ def _rules(stack: str) -> Iterator[_Rule]:
             "Whoever calls it gets no answer from then on.",
             lambda change: "" if change.kind is ChangeKind.UNDEPLOYED else None,
         )
+    yield _Rule(
+        "no longer managed, and running on",
+        "Nobody undeploys it by this stack any more, and it costs what it did.",
+        lambda change: "" if change.unmanaged else None,
+    )
     yield _Rule("no longer protected", "A later slip can delete it.", lambda change: "" if change.unprotected else None)
     yield _Rule(
         "put on hardware of eight GPUs a replica",
