@@ -106,7 +106,7 @@ def test_a_setting_that_is_not_given_any_more_is_the_default_again() -> None:
 @pytest.mark.parametrize(
     "changes, path, words",
     [
-        ({"device_type": "g5.2xlarge"}, ["device_type"], "cm-1 is undeployed, then deployed as declared;"),
+        ({"device_type": "g5.2xlarge"}, ["device_type"], "updated in place, cm-1 is undeployed, then deployed as"),
         ({"device_type": "g5.2xlarge"}, ["device_type"], "(last deploy: 12m05s)"),
         ({"update_strategy": "redeploy", "device_type": "g5.2xlarge"}, ["device_type"], "over the running deployment"),
         ({"deployed": False}, ["deployed"], "every active instance is cut off at once"),
@@ -122,6 +122,16 @@ def test_a_plan_says_what_happens_to_callers_at_the_attribute(
     assert (warning.severity, warning.path) == (Diagnostic.WARNING, path)
     assert plan.replaces == [name for name in changes if name == "model_id"]
     assert values_of(plan)["dock_status_id"] is Unknown
+
+
+def test_in_an_apply_the_old_object_s_deletion_claims_no_end_of_what_the_new_one_has_brought_up() -> None:
+    """With `create_before_destroy` Terraform plans it again when the new object is there."""
+    platform = Simulated([job("SUCCESS")])
+    (alone,) = planned_deletion(platform, state(model_id="cm-2"))
+    assert "cm-2 is undeployed; every active instance is cut off at once." in alone.summary
+    plan, _ = planned(None, platform)
+    applied(platform, None, values_of(plan))
+    assert planned_deletion(platform, state()) == []
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,10 @@ class ModelDeployment:
         """
         if proposed is None:
             if prior is not None:
-                if "declared" in self._process.plans(prior["model_id"]):
+                # In an apply, with `create_before_destroy`, the new object has it: nothing is left to warn of.
+                if prior["model_id"] in self._process.came_up:
+                    pass
+                elif "declared" in self._process.plans(prior["model_id"]):
                     diagnostics.add_warning(_RENAMED.format(prior["model_id"]), path=["model_id"])
                 else:
                     _warn_of_the_end(diagnostics, prior)
@@ -167,7 +170,8 @@ class ModelDeployment:
                     self._intend(diagnostics, prior["model_id"], "unchanged")
         if unfinished:
             diagnostics.add_warning(TERRAFORM.unfinished(prior["model_id"], unfinished), path=["state"])
-        for line in TERRAFORM.impact(prior["model_id"], impact):
+        # Terraform makes it a replacement by `replace_triggered_by` or `-replace`, and shows no warning of that plan.
+        for line in TERRAFORM.impact(prior["model_id"], impact, in_place=False):
             diagnostics.add_warning(line, path=changed[:1] or ["state"])
         return Planned(values, private)
 
@@ -266,6 +270,7 @@ class ModelDeployment:
         except KoreaiError as error:
             _report(diagnostics, TERRAFORM.error(error))
             return None
+        self._process.came_up.add(spec.model_id)
         return planned | state.results(record) | {"unfinished_creation": False}
 
     def _delete(self, diagnostics: Diagnostics, prior: Values, private: bytes) -> Values | None:

@@ -61,6 +61,7 @@ class ProviderProcess:
     Attributes:
         service: what both front ends do with the platform.
         handed: what a deletion left to the creation, or the update, of the same model.
+        came_up: the models that this process has brought to what is declared.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ProviderProcess:
             creates_first=False,
         )
         self.handed: dict[str, Handed] = {}
+        self.came_up: set[str] = set()
         self._plans: defaultdict[str, set[Intent]] = defaultdict(set)
         self._in_hand: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()

@@ -224,7 +224,7 @@ def test_what_is_not_among_the_targets_keeps_nothing_from_being_undeployed(works
 @pytest.mark.engine
 @pytest.mark.nightly
 @given(data=st.data())
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_generated_changes_are_seen_as_they_were_promised(stack: Stack, data: st.DataObject) -> None:
     first = max(stack.variants, default=0) + 1
     names = data.draw(st.lists(st.sampled_from(sorted(VARIANTS)), min_size=1, max_size=8))
