@@ -157,6 +157,8 @@ def test_two_secret_ids_are_not_the_same_model() -> None:
     assert one(gone, stays).cuts_off is True
     stays["oldState"]["id"] = "cm-1"
     assert one(gone, stays).cuts_off is False
+    changes = stays | {"op": "update", "detailedDiff": {"model_id": {"kind": "update"}}}
+    assert "another resource of the stack has it" in one(gone, changes).words[-1], "to which one is not shown"
 
 
 def test_where_the_unchanged_are_not_shown_one_of_them_may_have_the_model() -> None:
@@ -169,5 +171,5 @@ def test_where_the_unchanged_are_not_shown_one_of_them_may_have_the_model() -> N
 def test_what_is_decided_in_the_run_of_a_replacement_is_only_what_matters_to_it() -> None:
     later = {**inputs(), "deployment_name": UNKNOWN_VALUE}
     assert one(*replacing(UP, later, *NEW_FIRST)).kind is ChangeKind.REDEPLOYED, "a new resource is deployed anyway"
-    unsaid = {**inputs(update_strategy="redeploy"), "deployed": UNKNOWN_VALUE}
-    assert one(*replacing(UP, unsaid, *NEW_FIRST)).may_cut_off
+    unsaid = {**NEW_ID, "update_strategy": "redeploy", "adopt": UNKNOWN_VALUE}
+    assert one(*replacing(UP, unsaid, *NEW_FIRST)).may_cut_off, "the old model goes whatever the strategy"

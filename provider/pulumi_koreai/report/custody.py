@@ -27,7 +27,7 @@ class Custody:
         """Go through the steps.
 
         Args:
-            steps: those of the models.
+            steps: those of the models, without what is left out of the run.
             whole: whether each resource of the stack has a step among all of them.
         """
         self._before: dict[str, list[EngineStep]] = {}
@@ -101,7 +101,7 @@ def new_id(step: EngineStep) -> str | None:
 
 def _keeps_or_gets_one(step: EngineStep) -> bool:
     leftover = step.op == "same" and step.old is not None and step.old.delete
-    return step.new is not None and not step.is_left_out and not leftover
+    return step.new is not None and not leftover
 
 
 def _is_over(step: EngineStep) -> bool:
