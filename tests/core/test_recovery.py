@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,9 +10,10 @@ from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core import state
 from pulumi_koreai.core.recovery import BELIEVED_SECONDS, Recovered, Trace, open_call
 from pulumi_koreai.core.rules import PARAMETERS_UNKNOWN, Goal, ModelState, Record, Step, steps_ahead
+from pulumi_koreai.core.service import Owner, Service
 from pulumi_koreai.core.spec import ModelSpec
 from pulumi_koreai.journal import Journal, calls
-from tests.core.fakes import MODEL, OTHER, PARAMETERS, REQUEST, SETTINGS, job
+from tests.core.fakes import MODEL, OTHER, PARAMETERS, REQUEST, SETTINGS, FakePlatform, SimClock, Told, job, takes
 
 CHAT, TALK = "urn:chat", "urn:talk"
 UP = Record(ModelState.DEPLOYED, REQUEST, "ds-0", "DEPLOY", "SUCCESS", 60.0)
@@ -196,3 +198,30 @@ def test_what_a_later_call_takes_up_is_settled_with_it(desk: Desk) -> None:
     (call,) = desk.journal.calls(SETTINGS.host, MODEL)
     assert call.closed
     assert open_call([call], TALK, None) is None
+
+
+@pytest.mark.parametrize("in_state", [True, False], ids=["replaced by itself", "killed before it was in the state"])
+def test_a_creation_of_what_the_state_has_is_a_new_one(desk: Desk, *, in_state: bool) -> None:
+    """The engine creates what `--replace` or a taint replaces as if nothing were there, and asks for no diff before."""
+    clock = SimClock()
+    platform = FakePlatform(clock, [job("SUCCESS"), job("SUCCESS", id="ds-2")])
+    platform.looks = takes(0)
+    owners: list[Owner] = []
+
+    def create() -> None:
+        service = Service(
+            lambda: SETTINGS,
+            clock=clock,
+            rng=Random(5),
+            reporter=Told(),
+            interruption=KeyboardInterrupt,
+            client=lambda *_: platform,
+            journal=lambda _: desk.journal,
+            witness=lambda _: owners,
+        )
+        record = service.reach("create", MODEL, None, Goal(REQUEST), None, CHAT)
+        owners.extend([Owner(CHAT, MODEL, record)] if in_state else [])
+
+    create()
+    create()
+    assert platform.commands == [f"deploy {MODEL}"] * (2 if in_state else 1)

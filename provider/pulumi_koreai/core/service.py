@@ -325,7 +325,15 @@ class Service:
         if journal is None:
             return Recovered(record), 0.0
         self._tell_what_is_astray(journal, model_id)
-        return Recovered.of(journal, self.settings().host, model_id, urn, record, own=self._own), journal.now
+        host = self.settings().host
+        recovered = Recovered.of(journal, host, model_id, urn, record, own=self._own)
+        if record is None and recovered.call:
+            # Not lost: a resource that is replaced by itself is created without what the state has of it.
+            owners = self._witness(urn) or ()
+            held = next((owner.record for owner in owners if (owner.urn, owner.model_id) == (urn, model_id)), None)
+            judged = Recovered.of(journal, host, model_id, urn, held, own=self._own)
+            recovered = replace(judged, record=None)
+        return recovered, journal.now
 
     def _tell_what_is_astray(self, journal: Journal, but: str) -> None:
         """Once for each journal: the models that may run in no state, but for one that is in hand."""
