@@ -22,11 +22,13 @@ from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.api.errors import (
+    AbsenceInDoubt,
     AnswerLost,
     ApiError,
     BadAnswer,
     Busy,
     Forbidden,
+    ForeignAnswer,
     NotDeployed,
     NotFound,
     NotSent,
@@ -57,6 +59,9 @@ from tests.core.fakes import KEY, MODEL, PARAMETERS, REQUEST, Interrupted, SimCl
 HOUR = 3600.0
 JOB: dict[str, object] = {"dockStatusId": "ds-1", "modelId": MODEL, "status": "IN_PROGRESS"}
 DONE = {**JOB, "status": "SUCCESS"}
+NO_MODEL: dict[str, object] = {"errors": [{"msg": "Model cm-1 not found", "code": "MODEL_NOT_FOUND"}]}
+NO_JOB: dict[str, object] = {"message": "No dock status ds-1"}
+NO_ROUTE: dict[str, object] = {"message": "no Route matched with those values"}
 SIGN_IN_PAGE = "<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
 
 
@@ -212,9 +217,9 @@ def test_every_request_says_who_sends_it_and_carries_the_key_in_its_header_alone
 
 def test_odd_ids_stay_one_segment_of_the_path(dial: Dial) -> None:
     line = dial(reply(404), reply(404))
-    with pytest.raises(NotFound):
+    with pytest.raises(ForeignAnswer):
         line.client.undeploy("a/../b?c#d", line.until)
-    with pytest.raises(NotFound):
+    with pytest.raises(ForeignAnswer):
         line.client.job("../x y", MODEL, "DEPLOY", line.until)
     assert [received.target for received in line.server.received] == [
         "/api/public/models/a%2F..%2Fb%3Fc%23d/undeploy",
@@ -577,7 +582,7 @@ def test_a_doubt_about_an_earlier_attempt_outlives_a_later_one_that_was_turned_a
 
 
 def test_a_plain_refusal_settles_the_doubt(dial: Dial) -> None:
-    assert type(dial(hang_up, reply(404)).fails("undeploy")) is NotFound
+    assert type(dial(hang_up, reply(404, NO_MODEL)).fails("undeploy")) is NotFound
     assert type(dial(reply(500), reply(400, {"message": "Model is not deployed"})).fails("undeploy")) is NotDeployed
 
 
@@ -849,9 +854,13 @@ ADVICE: list[tuple[str, str, Answer, type[ApiError], list[str]]] = [
     ("403 on a deploy", "deploy", reply(403), Forbidden, ["koreai:apiKey", "scope", "deploy models"]),
     ("403 on an undeploy", "undeploy", reply(403), Forbidden, ["koreai:apiKey", "scope", "undeploy models"]),
     ("403 on a look", "ask", reply(403), Forbidden, ["koreai:apiKey", "scope", "dock status"]),
-    ("404 of a model", "undeploy", reply(404), NotFound, ["does not know the model", "model id"]),
-    ("404 of a deploy", "deploy", reply(404), NotFound, ["does not know the model"]),
-    ("404 of a job", "ask", reply(404), NotFound, ["does not know the job"]),
+    ("404 of a model", "undeploy", reply(404, NO_MODEL), NotFound, ["does not know the model", "model id"]),
+    ("404 of a deploy", "deploy", reply(404, NO_MODEL), NotFound, ["does not know the model"]),
+    ("404 of a job", "ask", reply(404, NO_JOB), NotFound, ["does not know the job"]),
+    ("404 of a gateway", "undeploy", reply(404, NO_ROUTE), ForeignAnswer, ["koreai:host", "gateway"]),
+    ("404 of a gateway, a look", "ask", reply(404, NO_ROUTE), ForeignAnswer, ["koreai:host", "gateway"]),
+    ("404 of nobody", "deploy", reply(404), ForeignAnswer, ["koreai:host", "gateway"]),
+    ("404 of another model", "undeploy", reply(404, {"message": "No model cm-2"}), AbsenceInDoubt, ["not certain"]),
     (
         "400 of a deploy",
         "deploy",
@@ -917,7 +926,7 @@ def test_with_another_status_it_is_not_believed(dial: Dial, status: int) -> None
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
 def test_a_gateway_s_page_knows_nothing_of_deployments(dial: Dial, status: int) -> None:
     page = "<html><h1>There is no active deployment for this host</h1></html>"
-    assert type(dial(reply(status, page)).fails("undeploy")) is Refused
+    assert type(dial(reply(status, page)).fails("undeploy")) is (ForeignAnswer if status == 404 else Refused)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
@@ -925,6 +934,29 @@ def test_a_model_that_is_not_yet_deployed_is_not_taken_for_one_that_is_not(dial:
     not_yet = reply(status, {"message": "Model is not yet deployed: its deployment is in progress"})
     line = dial(not_yet, reply(200, DONE))
     assert line.undeploy().succeeded
+
+
+def test_no_deployment_permission_is_a_refusal(dial: Dial) -> None:
+    error = dial(reply(400, {"errors": [{"msg": "No deployment permission for this key"}]})).fails("undeploy")
+    assert type(error) is Refused
+
+
+def test_a_gateway_that_answers_the_next_attempt_settles_no_doubt(dial: Dial) -> None:
+    for body in (NO_ROUTE, {"message": "Model cm-1 not found or no access"}):
+        assert type(dial(hang_up, reply(404, body)).fails("undeploy")) is AnswerLost
+
+
+def test_the_platform_is_known_once_it_has_answered_a_job(dial: Dial) -> None:
+    line = dial(
+        reply(404, NO_JOB), reply(200, {**JOB, "dockStatusId": "ds-2"}), reply(200, SIGN_IN_PAGE), reply(200, JOB)
+    )
+    other = line.client.telling(line.told)
+    line.fails("ask")
+    line.fails("ask")
+    known = [line.client.is_known]
+    line.ask()  # the page is passing
+    known += [line.client.is_known, other.is_known, line.client.telling(line.told).is_known]
+    assert known == [False, True, True, True]
 
 
 def test_only_a_refused_deploy_speaks_of_the_console(dial: Dial) -> None:

@@ -1,6 +1,7 @@
 """What goes over the wire: every spelling of the contract, what is new, and what a terminal must not be sent."""
 
 import json
+import time
 from itertools import product
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 
 from pulumi_koreai.api.declared import UNKNOWN, DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters
 from pulumi_koreai.api.dock_job import DockJob
-from pulumi_koreai.api.messages import clean, message_in, says_already_deployed, says_not_deployed
+from pulumi_koreai.api.messages import clean, message_in, says_already_deployed
 
 ID_SPELLINGS = ("dock-statusId", "dockStatusId", "dockstatusId", "_id")
 
@@ -268,41 +269,21 @@ def test_a_long_message_is_cut_at_400_characters(length: int, cut: bool) -> None
     assert message.endswith("…") == cut
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "Model is not deployed",
-        "The model is NOT DEPLOYED.",
-        "model not currently deployed",
-        "model is not yet deployed",
-        "already undeployed",
-        "Model has already been undeployed",
-        "There is no active deployment",
-        "no running deployment found",
-        "No deployment for this model",
-        "There is no deployment running for this model",
-    ],
-)
-def test_the_platform_says_that_a_model_is_not_deployed(message: str) -> None:
-    assert says_not_deployed(message)
+@pytest.mark.parametrize("piece", ["<head", "<script>", "<style ", "<a ", "</script "])
+def test_the_time_for_a_page_grows_with_its_length_and_not_with_its_square(piece: str) -> None:
+    def seconds(length: int) -> float:
+        page = (piece * length)[:length]
+        began = time.thread_time()
+        message_in(page)
+        return time.thread_time() - began
+
+    seconds(1024)
+    assert seconds(64 * 1024) < 24 * seconds(8 * 1024) + 0.02
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "",
-        "Model is deployed",
-        "undeploy failed",
-        "no such model",
-        "the model could not be undeployed",
-        "deployment failed",
-        "Model is not yet deployed: its deployment is in progress",
-        "Not deployed yet: the model is still deploying",
-        "The model is not deployed, another job is at work on it",
-    ],
-)
-def test_other_messages_say_nothing_of_the_kind(message: str) -> None:
-    assert not says_not_deployed(message)
+def test_what_a_page_hides_is_not_in_the_message() -> None:
+    page = "<HEAD><title>x</title></head ><body>a<script>1<2</script>b<style>c</Style><p>d<script>e"
+    assert message_in(page) == "a b d e"
 
 
 # Requests

@@ -8,6 +8,7 @@ import pytest
 
 from pulumi_koreai.api import errors
 from pulumi_koreai.api.errors import (
+    AbsenceInDoubt,
     Advice,
     AdviceKind,
     AnswerLost,
@@ -16,6 +17,7 @@ from pulumi_koreai.api.errors import (
     Busy,
     ConfigError,
     Forbidden,
+    ForeignAnswer,
     JobError,
     JobFailed,
     JobStuck,
@@ -46,6 +48,8 @@ API_ERRORS: list[type[ApiError]] = [
     Forbidden,
     NotFound,
     NotDeployed,
+    AbsenceInDoubt,
+    ForeignAnswer,
     Busy,
     RateLimited,
     ServerError,

@@ -7,7 +7,7 @@ from typing import Self
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.api.dock_job import Action, DockJob
-from pulumi_koreai.api.errors import NotFound, RateLimited, ServerError
+from pulumi_koreai.api.errors import AbsenceInDoubt, ForeignAnswer, NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.watch import Watch, watched
 from pulumi_koreai.base.progress import Note, Progress, Reporter, formatted
@@ -76,6 +76,14 @@ def job(status: str, percent: float | None = None, *, id: str = "ds-1", reason: 
 
 def not_found() -> NotFound:
     return NotFound("asking", method="GET", path="/p", status=404)
+
+
+def foreign() -> ForeignAnswer:
+    return ForeignAnswer("asking", method="GET", path="/p", status=404)
+
+
+def in_doubt() -> AbsenceInDoubt:
+    return AbsenceInDoubt("asking", method="GET", path="/p", status=404)
 
 
 def server_error(status: int = 500, retry_after: float | None = None) -> ServerError:
@@ -149,18 +157,18 @@ class FakePlatform(Client):
         if self.looks is None:
             return self._next(what, until)
         self.asked.append(Asked(self.now.now, what, until))
-        return _given(self.looks(self.now.now - self.began))
+        return self._given(self.looks(self.now.now - self.began))
 
     def _next(self, what: str, until: float) -> DockJob:
         self.asked.append(Asked(self.now.now, what, until))
         assert self.answers, f"not expected: {what}"
-        return _given(self.answers.pop(0))
+        return self._given(self.answers.pop(0))
 
-
-def _given(answer: Answer) -> DockJob:
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    def _given(self, answer: Answer) -> DockJob:
+        if isinstance(answer, BaseException):
+            raise answer
+        self._known.set()
+        return answer
 
 
 def takes(seconds: float, *, end: Answer | None = None, percent: bool = True) -> Callable[[float], Answer]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from random import Random
 from statistics import fmean
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from urllib3 import HTTPResponse
 
 from pulumi_koreai.api.errors import (
+    AbsenceInDoubt,
     Advice,
     AdviceKind,
     AnswerLost,
     ApiError,
     BadAnswer,
     Forbidden,
+    ForeignAnswer,
     JobFailed,
     JobTimeout,
     NotDeployed,
@@ -52,6 +55,8 @@ from tests.core.fakes import (
     Interrupted,
     SimClock,
     Told,
+    foreign,
+    in_doubt,
     job,
     not_found,
     rate_limited,
@@ -491,24 +496,34 @@ def test_a_deploy_refused_after_the_undeploy_leaves_it_recorded_as_undeployed_wi
 
 # Undeploying what is not deployed
 
-NOT_DEPLOYED: dict[str, Answer] = {
-    "refused": NotDeployed("no", method="POST", path="/p", status=400),
-    "a failed job": job("FAILED", reason="Model is not deployed"),
-}
+NOT_DEPLOYED = NotDeployed("no", method="POST", path="/p", status=400)
 
 
-@pytest.mark.parametrize("answer", NOT_DEPLOYED.values(), ids=NOT_DEPLOYED)
 @pytest.mark.parametrize("before", [None, RUNNING], ids=["new", "running on record"])
-def test_not_deployed_is_success_and_is_said(before: Record | None, answer: Answer) -> None:
-    scene = Scene(before, answer)
+def test_not_deployed_is_success_and_is_said(before: Record | None) -> None:
+    scene = Scene(before, NOT_DEPLOYED)
     scene.lifecycle.reach(UNDEPLOYED)
     assert scene.record.state is ModelState.UNDEPLOYED
     assert (scene.record.job_id, scene.record.last_action, scene.record.last_status) == ("", "UNDEPLOY", "SUCCESS")
     assert scene.told.notes[-1] == "cm-1 was not deployed: there was nothing to undeploy."
 
 
+@pytest.mark.parametrize(
+    "reason", ["Model is not deployed", "2 of 3 replicas are not deployed on healthy nodes, 1 still serving"]
+)
+@pytest.mark.parametrize("end", [Lifecycle.retire, partial(Lifecycle.reach, goal=UNDEPLOYED)], ids=["retire", "reach"])
+def test_an_undeploy_that_failed_is_a_failure_whatever_its_reason_says(
+    end: Callable[[Lifecycle], None], reason: str
+) -> None:
+    scene = Scene(RUNNING, job("FAILED", reason=reason))
+    with pytest.raises(JobFailed):
+        end(scene.lifecycle)
+    assert (scene.record.state, scene.record.last_action) == (ModelState.FAILED, "UNDEPLOY")
+    assert scene.told.notes == []
+
+
 def test_an_update_goes_on_when_there_was_nothing_to_undeploy() -> None:
-    scene = Scene(RUNNING_OTHER, NotDeployed("no", method="POST", path="/p", status=400), job("SUCCESS"))
+    scene = Scene(RUNNING_OTHER, NOT_DEPLOYED, job("SUCCESS"))
     scene.lifecycle.reach(DEPLOYED)
     assert scene.platform.sent == ["undeploy cm-1", "deploy cm-1"]
     assert scene.record.state is ModelState.DEPLOYED
@@ -525,10 +540,54 @@ def test_retiring_undeploys_and_waits() -> None:
     assert scene.record.state is ModelState.UNDEPLOYED
 
 
-def test_retiring_a_model_that_does_not_exist_is_success_and_is_said() -> None:
-    scene = Scene(RUNNING, not_found())
+def test_retiring_a_model_that_does_not_exist_is_success_and_is_said_where_the_platform_knows_the_key() -> None:
+    scene = Scene(RUNNING, not_found(), job("SUCCESS", id="ds-0"))
     scene.lifecycle.retire()
+    assert scene.platform.sent == ["undeploy cm-1", "job ds-0 DEPLOY cm-1"]
     assert scene.told.notes == ["the platform has no model cm-1: there was nothing to undeploy."]
+
+
+def test_a_platform_that_has_answered_a_job_to_this_process_is_not_asked_for_another() -> None:
+    scene = Scene(RUNNING_OTHER, job("SUCCESS", id="ds-1"), job("SUCCESS", id="ds-2"), not_found())
+    scene.lifecycle.reach(DEPLOYED)
+    scene.lifecycle.retire()
+    assert scene.platform.sent == ["undeploy cm-1", "deploy cm-1", "undeploy cm-1"]
+
+
+@pytest.mark.parametrize(
+    "record, answers",
+    [
+        (RUNNING, [not_found()]),
+        (RUNNING, [foreign()]),
+        (RUNNING, [in_doubt()]),
+        (RUNNING, [server_error(503)]),
+        (RUNNING, [WrongJob("asking", method="GET", path="/p", status=200)]),
+        (Record(ModelState.DEPLOYED, REQUEST), []),
+    ],
+    ids=["no such job", "a gateway", "in doubt", "503", "another job", "adopted, no job"],
+)
+def test_that_every_model_is_unknown_is_no_success_of_retiring(record: Record, answers: list[Answer]) -> None:
+    scene = Scene(record, not_found(), *answers)
+    with pytest.raises(NotFound) as caught:
+        scene.lifecycle.retire()
+    assert [one.kind for one in caught.value.advice] == [AdviceKind.KEY_UNPROVEN, AdviceKind.LET_GO]
+    assert "`pulumi state delete URN`" in PULUMI.error(caught.value)
+    assert scene.record == record
+    assert scene.told.notes == []
+
+
+@pytest.mark.parametrize("doubt", [foreign, in_doubt])
+@pytest.mark.parametrize("known", [False, True])
+def test_retiring_lets_go_of_nothing_in_doubt_and_names_the_way_out(
+    doubt: Callable[[], AbsenceInDoubt], known: bool
+) -> None:
+    scene = Scene(RUNNING, *([job("SUCCESS", id="ds-0")] if known else []), doubt())
+    if known:
+        scene.lifecycle.refresh()
+    with pytest.raises(AbsenceInDoubt) as caught:
+        scene.lifecycle.retire()
+    assert caught.value.advice == (Advice(AdviceKind.LET_GO, MODEL),)
+    assert scene.record == RUNNING
 
 
 def test_retiring_what_is_undeployed_sends_nothing() -> None:
@@ -653,6 +712,33 @@ def test_a_job_that_the_platform_forgot_can_be_settled_by_adopting() -> None:
     assert scene.record == Record(ModelState.DEPLOYED, REQUEST)
 
 
+@pytest.mark.parametrize("doubt", [foreign, in_doubt])
+@pytest.mark.parametrize("record", [DEPLOYING, UNDEPLOYING], ids=["deploying", "undeploying"])
+@pytest.mark.parametrize("end", [Lifecycle.retire, partial(Lifecycle.reach, goal=DEPLOYED)], ids=["retire", "reach"])
+def test_a_job_that_may_be_forgotten_stays_on_record_and_nothing_is_sent(
+    end: Callable[[Lifecycle], None], record: Record, doubt: Callable[[], AbsenceInDoubt]
+) -> None:
+    scene = Scene(record)
+    scene.platform.looks = lambda _: doubt()
+    with pytest.raises(AbsenceInDoubt) as caught:
+        end(scene.lifecycle)
+    assert caught.value.advice == (Advice(AdviceKind.LET_GO_OF_JOB, "ds-1"),)
+    assert scene.record == record
+    assert scene.platform.commands == []
+    assert scene.elapsed >= 30, "it may be too young"
+
+
+@pytest.mark.parametrize("doubt", [foreign, in_doubt])
+def test_a_gateway_that_loses_its_way_in_the_first_half_minute_does_not_end_a_wait(
+    doubt: Callable[[], AbsenceInDoubt],
+) -> None:
+    scene = Scene(None, job("IN_PROGRESS"))
+    healthy = takes(60)
+    scene.platform.looks = lambda age: doubt() if age < 28 else healthy(age)
+    scene.lifecycle.reach(DEPLOYED)
+    assert scene.record.state is ModelState.DEPLOYED
+
+
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILED"])
 @pytest.mark.parametrize("record", [DEPLOYING, UNDEPLOYING], ids=["deploying", "undeploying"])
 def test_a_record_that_contradicts_itself_is_asked_for_and_does_not_go_round_in_circles(
@@ -715,6 +801,20 @@ def test_a_refresh_does_not_forget_a_job_that_is_not_found_yet() -> None:
     scene = Scene(UNDEPLOYING, not_found())
     scene.lifecycle.refresh()
     assert scene.record == UNDEPLOYING, "the wait that takes it up again tells whether it is too young or too old"
+
+
+@pytest.mark.parametrize("record", [DEPLOYING, RUNNING], ids=["deploying", "deployed"])
+def test_a_refresh_through_a_gateway_that_has_lost_its_way_is_an_error(record: Record) -> None:
+    scene = Scene(record, foreign())
+    with pytest.raises(ForeignAnswer):
+        scene.lifecycle.refresh()
+    assert scene.record == record
+
+
+def test_a_refresh_keeps_what_is_known_where_a_job_may_be_forgotten() -> None:
+    scene = Scene(RUNNING, in_doubt())
+    scene.lifecycle.refresh()
+    assert scene.record == RUNNING
 
 
 def test_an_interruption_between_two_steps_sends_nothing_more() -> None:

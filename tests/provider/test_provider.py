@@ -37,7 +37,20 @@ from pulumi_koreai.core.state import RESULTS
 from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
 from pulumi_koreai.provider import DeploymentError, HostProcess, ModelDeploymentProvider
-from tests.core.fakes import KEY, MODEL, PARAMETERS, Answer, FakePlatform, SimClock, job, not_found, rate_limited, takes
+from tests.core.fakes import (
+    KEY,
+    MODEL,
+    PARAMETERS,
+    Answer,
+    FakePlatform,
+    SimClock,
+    foreign,
+    in_doubt,
+    job,
+    not_found,
+    rate_limited,
+    takes,
+)
 
 PROVIDER = ModelDeploymentProvider()
 CONFIG = {"koreai:host": "https://platform.example.com", "koreai:apiKey": KEY}
@@ -725,9 +738,17 @@ def test_delete_waits_a_deploy_under_way_out_first(stage: Stage) -> None:
 
 
 def test_delete_of_a_model_that_is_gone_is_a_success_that_says_so(stage: Stage) -> None:
-    stage.answers(not_found())
+    stage.answers(not_found(), job("SUCCESS", id="ds-0"))
     PROVIDER.delete(MODEL, RUNNING)
     assert stage.call.notes == ["the platform has no model cm-1: there was nothing to undeploy."]
+
+
+def test_delete_of_a_model_that_may_be_gone_is_an_error_that_names_the_way_out(stage: Stage) -> None:
+    for answers in ([not_found(), not_found()], [foreign()], [in_doubt()]):
+        stage.answers(*answers)
+        with failing(Refused, "let go of it with `pulumi state delete URN`"):
+            PROVIDER.delete(MODEL, RUNNING)
+    assert stage.call.notes == []
 
 
 def test_a_delete_that_failed_is_an_error(stage: Stage) -> None:

@@ -18,8 +18,8 @@ from pulumi_koreai.terraform.deployment import ModelDeployment
 from pulumi_koreai.terraform.process import ProviderProcess
 from pulumi_koreai.terraform.schema import ATTRIBUTES, Values, decoded
 from tests.core.fakes import PARAMETERS, SimClock, Told
-from tests.system.chaos.simulation import World
-from tests.system.chaos.wire import SETTINGS, Request, WiredClient, process
+from tests.system.chaos.simulation import NO_PERMISSION, World
+from tests.system.chaos.wire import SETTINGS, Request, Serve, WiredClient, answer, process
 
 MODEL = "cm-a"
 ARGUMENTS: dict[str, Any] = {
@@ -92,6 +92,11 @@ SCENARIOS = {
     "delete what failed": Scenario(FAILED, None),
     "delete, a deploy under way": Scenario(DEPLOYING, None),
     "delete, refused": Scenario(RUNNING, None, faults=["400"]),
+    "delete, no permission": Scenario(RUNNING, None, faults=["400, another sense"]),
+    "delete, a gateway's 404": Scenario(RUNNING, None, faults=["404, no route"]),
+    "delete, 404 in doubt": Scenario(RUNNING, None, faults=["404, in doubt"]),
+    "delete, a deploy under way, a gateway's 404": Scenario(DEPLOYING, None, faults=["404, no route"] * 40),
+    "other parameters, a gateway's 404": Scenario(RUNNING, BIGGER, faults=["404, page"]),
     "delete, answer lost": Scenario(RUNNING, None, faults=["reset after"]),
     "delete what another resource has": Scenario(RUNNING, None, other={}),
     "delete what another resource has, with a deploy under way": Scenario(DEPLOYING, None, other=BIGGER),
@@ -172,6 +177,49 @@ def through_terraform(scenario: Scenario, wire: Recorder) -> dict[str, object] |
     after = resource.apply(diagnostics, prior, values(scenario.declared), b"")
     assert after is not None or diagnostics.has_errors()
     return after
+
+
+def another_account_s(request: Request) -> HTTPResponse:
+    """The platform, in its own form, to a key that may see none of the models and jobs."""
+    what = "dock status" if request.method == "GET" else "model"
+    return answer(404, {"errors": [{"msg": f"No such {what}"}]})
+
+
+LOST_ITS_WAY: dict[str, Serve] = {
+    "no route": lambda _: answer(404, {"message": "no Route matched with those values"}),
+    "no backend": lambda _: answer(404, b"default backend - 404"),
+    "another account's key": another_account_s,
+    "no permission": lambda _: answer(400, {"errors": [{"msg": NO_PERMISSION}]}),
+}
+
+
+@pytest.mark.parametrize("serve", LOST_ITS_WAY.values(), ids=LOST_ITS_WAY)
+@pytest.mark.parametrize("through", ["pulumi", "terraform"])
+def test_a_run_in_which_every_model_is_unknown_lets_go_of_none(through: str, serve: Serve) -> None:
+    models = ("cm-a", "cm-b")
+    if through == "pulumi":
+        told = Told()
+        with process(serve, SimClock(), told, hosted=True) as provider:
+            for model in models:
+                with pytest.raises(DeploymentError) as caught:
+                    provider.delete(model, {**ARGUMENTS, **RUNNING, "model_id": model})
+                assert ("`pulumi state delete URN`" in str(caught.value)) == (
+                    serve is not LOST_ITS_WAY["no permission"]
+                )
+        assert told.notes == []
+        return
+    clock = SimClock()
+    terraform = ProviderProcess(lambda *_: client, Random(5))
+    client = WiredClient(serve, clock, terraform)
+    terraform.monotonic, terraform.sleep = clock.monotonic, clock.sleep  # type: ignore[method-assign]
+    terraform.configure({"host": SETTINGS.host, "api_key": SETTINGS.api_key})
+    for model in models:
+        diagnostics = Diagnostics()
+        prior = decoded(ATTRIBUTES, {**ARGUMENTS, **RUNNING, "model_id": model, "unfinished_creation": False})
+        after = ModelDeployment(terraform).apply(diagnostics, prior, None, b"")
+        [error] = diagnostics.diagnostics
+        assert ("`terraform state rm ADDRESS`" in str(vars(error))) == (serve is not LOST_ITS_WAY["no permission"])
+        assert after is not None
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)

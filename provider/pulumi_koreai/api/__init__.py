@@ -7,12 +7,14 @@ preview of unchanged models) needs no request and does not pay for the import of
 from .declared import DeployRequest, HyperParameters, OptimizationInfo, ScalingParameters
 from .dock_job import DockJob
 from .errors import (
+    AbsenceInDoubt,
     AnswerLost,
     ApiError,
     BadAnswer,
     Busy,
     ConfigError,
     Forbidden,
+    ForeignAnswer,
     JobError,
     JobFailed,
     JobStuck,
@@ -32,6 +34,7 @@ from .errors import (
 from .settings import Settings
 
 __all__ = [
+    "AbsenceInDoubt",
     "AnswerLost",
     "ApiError",
     "BadAnswer",
@@ -40,6 +43,7 @@ __all__ = [
     "DeployRequest",
     "DockJob",
     "Forbidden",
+    "ForeignAnswer",
     "HyperParameters",
     "JobError",
     "JobFailed",

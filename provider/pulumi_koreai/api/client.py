@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import Final, Literal, Self
 from urllib.parse import quote
 
@@ -35,7 +35,7 @@ from .errors import (
 )
 from .messages import message_in
 from .pacing import RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
-from .refusals import RefusedAnswer, is_page, retry_after
+from .refusals import RefusedAnswer, retry_after
 from .settings import Settings
 from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
 from .watch import Watch, watched
@@ -116,6 +116,12 @@ class Client:
         self._connections = BoundedSemaphore(CONNECTIONS_MAX)
         self._sessions = sessions
         self._session = sessions(settings)
+        self._known = Event()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the platform has answered a dock job to this key: it is itself, and knows whose key it is."""
+        return self._known.is_set()
 
     def telling(self, reporter: Reporter) -> Self:
         """The same client, its pace and its connections shared, with another reporter."""
@@ -166,7 +172,8 @@ class Client:
 
         Raises:
             NotDeployed: there is nothing to undeploy.
-            NotFound: there is no such model.
+            NotFound: there is no such model for this key, says who answers; see `is_known`.
+            AbsenceInDoubt: it may be one of these two.
             ApiError: any other failure.
         """
         operation = _Operation(
@@ -187,6 +194,7 @@ class Client:
 
         Raises:
             NotFound: the platform doesn't know the job (yet, or any more).
+            AbsenceInDoubt: it may be that, or something else.
             WrongJob: it is a job of another model or action.
             ApiError: any other failure.
         """
@@ -358,6 +366,7 @@ class Client:
                 platform_message=message_in(another),
                 advice=Advice(AdviceKind.LOOK_AT_MODEL),
             )
+        self._known.set()
         return job
 
     def _broken(self, operation: _Operation, failure: requests.RequestException) -> ApiError:
@@ -377,11 +386,11 @@ class Client:
     def _refusal(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> Refused:
         refusal = RefusedAnswer(
             status=response.status_code,
-            message=message_in(self._redacted(answer)),
-            is_page=is_page(answer),
+            answer=self._redacted(answer),
             location=str(self._redacted(response.headers.get("Location", ""))),
             action=operation.action,
-            about_job=bool(operation.job_id),
+            model_id=operation.model_id,
+            job_id=operation.job_id,
             scope=operation.scope,
             host=self.settings.host,
         )

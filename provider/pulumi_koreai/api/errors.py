@@ -10,8 +10,10 @@
     │   └── Refused             an answer with an HTTP status that is not 2xx
     │       ├── Unauthorized    401
     │       ├── Forbidden       403
-    │       ├── NotFound        404
-    │       ├── NotDeployed     an undeploy of a model that is not deployed
+    │       ├── NotFound        404: the platform itself says that it has no such model or job
+    │       ├── NotDeployed     an undeploy of a model that is not deployed, as the platform itself says
+    │       ├── AbsenceInDoubt  the platform seems to say one of these two
+    │       │   └── ForeignAnswer   404, and nothing shows that the platform itself answered
     │       ├── Busy            another job is under way on the model
     │       ├── RateLimited     429
     │       └── ServerError     5xx
@@ -44,6 +46,10 @@ class AdviceKind(Enum):
     WAIT_FOR_JOB = auto()
     UNKNOWN_JOB = auto()  # the host
     UNKNOWN_MODEL = auto()  # the host
+    ABSENCE_IN_DOUBT = auto()
+    KEY_UNPROVEN = auto()  # the host
+    LET_GO = auto()  # the model
+    LET_GO_OF_JOB = auto()  # the job
     SLOW_DOWN = auto()  # this process's own calls a minute
     DEPLOY_BY_HAND_FIRST = auto()
     ADOPT_OR_UNDEPLOY = auto()
@@ -217,11 +223,19 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """404: no such model, or no such job (yet)."""
+    """404: the platform itself says that it has no such model, or no such job (yet), for this key."""
 
 
 class NotDeployed(Refused):
-    """The undeploy of a model that is not deployed: for who wants it undeployed, a success."""
+    """The platform itself says that the model is not deployed: for who wants it undeployed, a success."""
+
+
+class AbsenceInDoubt(Refused):
+    """It may mean that there is no such model, job or deployment, or something else: nothing is concluded from it."""
+
+
+class ForeignAnswer(AbsenceInDoubt):
+    """404, and nothing shows that the platform itself answered: a gateway or proxy that has lost its way to it."""
 
 
 class Busy(Refused):

@@ -1,6 +1,7 @@
 """What the platform says in words: found in a body of any shape, made fit for a terminal, and what it may mean.
 
-The vendor documents neither its error bodies nor their words; what is guessed from them is guessed here alone.
+The vendor documents neither its error bodies nor their words. What is guessed from them here decides about waiting and
+advice; what lets go of something is judged in `evidence`.
 """
 
 import re
@@ -9,7 +10,9 @@ from typing import Final
 from pydantic import JsonValue
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1\s*>|</?[a-zA-Z!][^<>]*>", re.DOTALL | re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style|head)\b", re.IGNORECASE)
+_HIDDEN_ENDS: Final = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in ("script", "style", "head")}
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MESSAGE_MAX_CHARS: Final = 400
 _MESSAGE_MAX_DEPTH: Final = 8
 MESSAGE_KEYS: Final = (
@@ -45,25 +48,12 @@ def message_in(body: JsonValue) -> str:
     return clean(_find_message(body, _MESSAGE_MAX_DEPTH))
 
 
-_NOT_DEPLOYED = re.compile(
-    r"not\s+(currently\s+|yet\s+)?deployed|already\s+(been\s+)?undeployed|no\s+(active\s+|running\s+)?deployment",
-    re.IGNORECASE,
-)
 _ANOTHER_JOB = re.compile(
     r"\banother (job|(un)?deploy\w*|operation)\b"
     r"|\b(job|(un)?deploy\w*|operation)\b.{0,60}\b(running|in.progress|under way|ongoing)\b"
     r"|\bbeing (un)?deployed\b|\b(is|still|currently|already) (busy|(un)?deploying)\b",
     re.IGNORECASE,
 )
-
-
-def says_not_deployed(message: str) -> bool:
-    """Whether the platform's message is that the model is not deployed, and no job is about to change that.
-
-    The vendor documents no code for it.
-    """
-    without, times = _NOT_DEPLOYED.subn("", message)
-    return times > 0 and not says_another_job(without)
 
 
 def says_another_job(message: str) -> bool:
@@ -88,7 +78,7 @@ def _find_message(body: JsonValue, depth: int) -> str:
         return ""
     match body:
         case str():
-            return _MARKUP.sub(" ", body) if "<" in body else body
+            return _without_markup(body) if "<" in body else body
         case list():
             return "; ".join(filter(None, (_find_message(item, depth - 1) for item in body)))
         case dict():
@@ -98,3 +88,19 @@ def _find_message(body: JsonValue, depth: int) -> str:
             return ""
         case _:
             return ""
+
+
+def _without_markup(page: str) -> str:
+    """What a page shows. A name whose end was missed once is not looked for again: the time stays linear."""
+    shown, at = list[str](), 0
+    ends = dict(_HIDDEN_ENDS)
+    for opening in _HIDDEN.finditer(page):
+        name = opening[1].lower()
+        if opening.start() < at or name not in ends:
+            continue
+        if end := ends[name].search(page, opening.end()):
+            shown.append(page[at : opening.start()])
+            at = end.end()
+        else:
+            del ends[name]
+    return _TAG.sub(" ", " ".join([*shown, page[at:]]))

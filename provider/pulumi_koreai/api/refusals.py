@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from . import evidence
 from .dock_job import Action
 from .errors import (
+    AbsenceInDoubt,
     Advice,
     AdviceKind,
     Busy,
     Forbidden,
+    ForeignAnswer,
     NotDeployed,
     NotFound,
     RateLimited,
@@ -23,7 +26,8 @@ from .errors import (
     ServerError,
     Unauthorized,
 )
-from .messages import clean, says_already_deployed, says_another_job, says_not_deployed
+from .evidence import Evidence
+from .messages import clean, message_in, says_already_deployed, says_another_job
 
 # A 409 of a platform that does one thing to a model at a time says most of it by itself.
 _BUSY: Final = re.compile(r"\b(another|running|in.progress|busy|being (un)?deployed|deploying)\b", re.IGNORECASE)
@@ -39,28 +43,36 @@ class RefusedAnswer:
 
     Attributes:
         status: the HTTP status.
-        message: the platform's words, cleaned and without the key; "" where it said nothing.
-        is_page: whether the body is a web page, which the platform's own answers are not.
+        answer: the body, without the key.
         location: where a redirect points to.
         action: what was asked for, or of which action the job is that was asked for.
-        about_job: whether it was a look at a job.
+        model_id: the model that it is about.
+        job_id: the job that was looked at, "" where it was no look at one.
         scope: what the key must be allowed to do for it.
         host: the platform.
     """
 
     status: int
-    message: str
-    is_page: bool
+    answer: JsonValue
     location: str
     action: Action
-    about_job: bool
+    model_id: str
+    job_id: str
     scope: str
     host: str
 
+    @property
+    def message(self) -> str:
+        """The platform's words, cleaned; "" where it said nothing."""
+        return message_in(self.answer)
+
     def meaning(self) -> Meaning:
         """The error's class, and what to do."""
-        of_the_model = self.status in _OF_THE_MODEL and not self.about_job and not self.is_page
-        if of_the_model and self.action == "UNDEPLOY" and says_not_deployed(self.message):
+        of_the_model = self.status in _OF_THE_MODEL and not self.job_id and not _is_page(self.answer)
+        not_deployed = Evidence.FOREIGN
+        if of_the_model and self.action == "UNDEPLOY":
+            not_deployed = evidence.of_not_deployed(self.answer, self.model_id)
+        if not_deployed is Evidence.CERTAIN:
             return NotDeployed, None
         if of_the_model and self.action == "DEPLOY" and says_already_deployed(self.message):
             return Refused, Advice(AdviceKind.ADOPT_OR_UNDEPLOY)  # no job will end: trying again can't help
@@ -68,6 +80,8 @@ class RefusedAnswer:
             (self.status == 400 or of_the_model) and says_another_job(self.message)
         ):
             return Busy, Advice(AdviceKind.WAIT_FOR_JOB)
+        if not_deployed is Evidence.DOUBTFUL:
+            return AbsenceInDoubt, Advice(AdviceKind.ABSENCE_IN_DOUBT)
         if 300 <= self.status < 400:
             return Refused, Advice(AdviceKind.FOLLOW_REDIRECT, _origin(self.location))
         match self.status:
@@ -75,22 +89,31 @@ class RefusedAnswer:
                 return Unauthorized, Advice(AdviceKind.NEW_KEY, self.host)
             case 403:
                 return Forbidden, Advice(AdviceKind.ADD_SCOPE, self.scope)
-            case 404 if self.is_page:
-                # A proxy that has lost its way to the platform knows nothing of models and jobs.
-                return Refused, Advice(AdviceKind.CHECK_PROXY)
             case 404:
-                unknown = AdviceKind.UNKNOWN_JOB if self.about_job else AdviceKind.UNKNOWN_MODEL
-                return NotFound, Advice(unknown, self.host)
+                return self._not_found()
             case 429:
                 return RateLimited, None  # what to do about it the client knows
             case status if status >= 500:
                 return ServerError, None
-        if self.action == "DEPLOY" and not self.about_job:
+        if self.action == "DEPLOY" and not self.job_id:
             return Refused, Advice(AdviceKind.DEPLOY_BY_HAND_FIRST)
         return Refused, None
 
+    def _not_found(self) -> Meaning:
+        if self.job_id:
+            unknown, found = AdviceKind.UNKNOWN_JOB, evidence.of_no_job(self.answer, self.job_id)
+        else:
+            unknown, found = AdviceKind.UNKNOWN_MODEL, evidence.of_no_model(self.answer, self.model_id)
+        match found:
+            case Evidence.CERTAIN:
+                return NotFound, Advice(unknown, self.host)
+            case Evidence.DOUBTFUL:
+                return AbsenceInDoubt, Advice(AdviceKind.ABSENCE_IN_DOUBT)
+            case Evidence.FOREIGN:
+                return ForeignAnswer, Advice(AdviceKind.CHECK_PROXY)
 
-def is_page(answer: JsonValue) -> bool:
+
+def _is_page(answer: JsonValue) -> bool:
     """Whether a body is a web page, which the platform's own answers are not."""
     return isinstance(answer, str) and answer.lstrip().startswith("<")
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 from ..api.declared import DeployRequest
 from ..api.dock_job import Action, DockJob
 from ..api.errors import (
+    AbsenceInDoubt,
     Advice,
     AdviceKind,
     ApiError,
+    ForeignAnswer,
     JobFailed,
     JobStuck,
     JobTimeout,
@@ -22,7 +24,6 @@ from ..api.errors import (
     NotDeployed,
     NotFound,
 )
-from ..api.messages import says_not_deployed
 from ..api.pacing import RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
 from ..base.durations import spoken
@@ -119,22 +120,35 @@ class Lifecycle:
             self._do(step, goal, deadline)
 
     def retire(self, timeout_seconds: float | None = None) -> None:
-        """Undeploy the model for good: that there is no such model (any more) is a success too.
+        """Undeploy the model for good: that there is no such model (any more) is a success too, where that is certain.
 
         Args:
             timeout_seconds: as for `reach`; once more where a job is stuck.
 
         Raises:
             JobFailed, JobTimeout, ApiError: as `reach`.
+            NotFound: there is no such model for this key, which the platform may not know.
         """
         try:
             with suppress(JobStuck):  # no engine records it of a deletion: the next one would wait on that job again
                 self.reach(Goal(None), timeout_seconds)
             self.reach(Goal(None), timeout_seconds)
-        except NotFound:
+        except NotFound as error:
             if self.record and self.record.under_way:
                 raise
+            if not self._is_known():
+                unproven = Advice(AdviceKind.KEY_UNPROVEN, self._client.settings.host)
+                raise error.advising(*error.advice, unproven, Advice(AdviceKind.LET_GO, self._model_id)) from None
             self._note(NoteKind.NO_SUCH_MODEL)
+
+    def _is_known(self) -> bool:
+        """Whether the platform has shown that it knows this key: without that, every model is unknown to it."""
+        record = self.record
+        if not self._client.is_known and record and record.job_id:
+            until = self._clock.monotonic() + _REFRESH_SECONDS
+            with suppress(ApiError):
+                self._client.job(record.job_id, self._model_id, _action(record), until)
+        return self._client.is_known
 
     def settle(self, timeout_seconds: float | None = None) -> None:
         """Wait for the job that is under way, if there is one, and record how it ended. Begins nothing.
@@ -164,7 +178,9 @@ class Lifecycle:
         until = self._clock.monotonic() + _REFRESH_SECONDS
         try:
             job = self._client.job(record.job_id, self._model_id, action, until)
-        except NotFound:
+        except ForeignAnswer:
+            raise
+        except (NotFound, AbsenceInDoubt):
             return  # too young or too old; the wait that takes a job up again tells which
         if job.failed and record.under_way:
             self._note(NoteKind.JOB_FAILED, action, job.id, job.reason)
@@ -252,6 +268,8 @@ class Lifecycle:
         except NotDeployed:
             self._was_not_deployed(before)
             return
+        except AbsenceInDoubt as doubt:
+            raise doubt.advising(*doubt.advice, Advice(AdviceKind.LET_GO, self._model_id)) from None
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
@@ -262,9 +280,7 @@ class Lifecycle:
             raise
         self._cut_off = True
         job = self._wait(job, "UNDEPLOY", until, sent_here=True)
-        if job.failed and says_not_deployed(job.reason):
-            self._was_not_deployed(before)
-        elif job.failed:
+        if job.failed:
             raise self._failure(job, "UNDEPLOY").advising(Advice(AdviceKind.FIX_AND_UNDEPLOY_AGAIN))
 
     def _resume(self, deadline: float | None) -> None:
@@ -281,6 +297,8 @@ class Lifecycle:
             # It may have ended well long ago: what it deployed is not cut off before somebody has looked.
             self._forget_job(record, UNCONFIRMED_STATUS if action == "DEPLOY" else UNKNOWN_STATUS)
             return
+        except AbsenceInDoubt as doubt:
+            raise doubt.advising(*doubt.advice, Advice(AdviceKind.LET_GO_OF_JOB, record.job_id)) from None
         except JobTimeout as timeout:
             if timeout.status in ("IN_PROGRESS", UNKNOWN_STATUS):
                 raise
@@ -317,7 +335,7 @@ class Lifecycle:
                 self._took(job, action)
             except ApiError as error:
                 trouble = error
-                not_yet = isinstance(error, NotFound) and now - began < _NOT_FOUND_GRACE_SECONDS
+                not_yet = isinstance(error, (NotFound, AbsenceInDoubt)) and now - began < _NOT_FOUND_GRACE_SECONDS
                 odd_since = now if odd_since is None else odd_since
                 if not (error.transient or not_yet or self._bears(error, odd_since)):
                     raise

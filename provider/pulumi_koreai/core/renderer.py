@@ -18,8 +18,8 @@ ADVICE: Mapping[AdviceKind, str] = {
     AdviceKind.CHECK_PLATFORM: "{subject} does not answer. Check {host} and your network.",
     AdviceKind.CHECK_SIGN_IN_PAGE: "Check that {host} is the platform itself and not a sign-in page or a proxy before"
     " it.",
-    AdviceKind.CHECK_PROXY: "The answer is a web page, which the platform's own answers are not. Check {host} and the"
-    " proxy before it, then run this again.",
+    AdviceKind.CHECK_PROXY: "Nothing shows that the platform itself gave this answer: it is not in its form, or does"
+    " not speak of what was asked for. Check {host} and the proxy or gateway before it, then run this again.",
     AdviceKind.FOLLOW_REDIRECT: "The platform redirects to {subject}. A redirect is not followed, so that the key"
     " reaches no other host. Set {host} to the address that answers itself.",
     AdviceKind.NEW_KEY: "{subject} does not accept the key in {api_key}. Create one for an API app there and set it.",
@@ -28,6 +28,14 @@ ADVICE: Mapping[AdviceKind, str] = {
     AdviceKind.UNKNOWN_JOB: "{subject} does not know the job.",
     AdviceKind.UNKNOWN_MODEL: "{subject} does not know the model. Check the model id, and that the key belongs to the"
     " account that has the model.",
+    AdviceKind.ABSENCE_IN_DOUBT: "It is not certain what that means, so nothing is concluded from it.",
+    AdviceKind.KEY_UNPROVEN: "{subject} has answered no job to the key in {api_key}, not even the last one of this"
+    " model: the key may be of another account, or {host} another platform.",
+    AdviceKind.LET_GO: "{subject} stays in the state. If you know that it is not deployed, let go of it with"
+    " `{forget}`.",
+    AdviceKind.LET_GO_OF_JOB: "Job {subject} stays in the state; the next run asks for it again. If you know that it"
+    " has ended and the platform has forgotten it, let go of the resource with `{forget}`, then declare the model anew,"
+    " with `adopt` set to true if it is deployed as declared.",
     AdviceKind.SLOW_DOWN: "This process sends at most {subject} calls a minute; other processes with keys of the same"
     " account count too. Lower {requests_per_minute}, or run fewer pipelines at once.",
     AdviceKind.DEPLOY_BY_HAND_FIRST: "The first deployment of a model is made by hand in the console; only later ones"
@@ -71,16 +79,18 @@ class Renderer:
         settings: what the user writes for each field of `Settings`, as `koreai:host` for `host`.
         how_to_set: how the user sets `host` and `api_key`, as a whole sentence without the full stop.
         timeouts: what the user writes to raise a timeout.
+        forget: the command that takes a resource out of the state and sends nothing, as `pulumi state delete URN`.
     """
 
     apply: str
     settings: Mapping[str, str]
     how_to_set: Mapping[str, str]
     timeouts: str
+    forget: str
 
     def advice(self, advice: Advice) -> str:
         """What to do now."""
-        names = {"apply": self.apply, "timeouts": self.timeouts, **self.settings}
+        names = {"apply": self.apply, "timeouts": self.timeouts, "forget": self.forget, **self.settings}
         return ADVICE[advice.kind].format_map({**names, "subject": advice.subject})
 
     def setting_fault(self, fault: SettingFault) -> str:

@@ -231,6 +231,8 @@ def _kinds() -> dict[str, Effect]:
         "401": Answer(status=401, body={"errors": [{"msg": "The API key was revoked", "code": "UNAUTHORIZED"}]}),
         "403": Answer(status=403, body={"message": "The API key lacks a scope"}),
         "404-html": Answer(status=404, body=_GATEWAY_PAGE.format(status=404, title="Not Found")),
+        "404-route": Answer(status=404, body={"message": "no Route matched with those values"}),
+        "404-empty": Answer(status=404),
         "busy-409-errors": Answer(status=409, body={"errors": [{"msg": _BUSY, "code": "JOB_IN_PROGRESS"}]}),
         "busy-409-message": Answer(status=409, body={"message": "The model is being deployed"}),
         "busy-409-text": Answer(status=409, body="A deployment of this model is in progress"),

@@ -19,4 +19,5 @@ PULUMI: Final = Renderer(
         "api_key": f"Set it with `pulumi config set --secret koreai:apiKey` or in {API_KEY_ENV}",
     },
     timeouts="`timeouts` in the stack's file, `custom_timeouts` in a program",
+    forget="pulumi state delete URN",
 )

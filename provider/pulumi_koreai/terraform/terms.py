@@ -15,4 +15,5 @@ TERRAFORM: Final = Renderer(
         "api_key": f"Set it in the provider's block or, better, in {API_KEY_ENV}",
     },
     timeouts="`timeouts`",
+    forget="terraform state rm ADDRESS",
 )

@@ -177,6 +177,7 @@ def _date(clock: SimClock, later: float = 0.0) -> str:
 Act = Callable[[Exchange], HTTPResponse]
 
 LIMITED: Final = {"message": "Rate limit for this API has been reached. Please try again later"}
+NO_PERMISSION: Final = "No deployment permission for this key"
 HTML: Final = b"<html><head><title>Gateway</title></head><body><h1>Sorry</h1></body></html>"
 
 # A fault's name, whether it tells for certain that the platform did not take the request, and what happens.
@@ -205,7 +206,11 @@ FAULTS: Final[dict[str, tuple[bool, Act]]] = {
     "another job": (False, _another_job),
     "echo": (False, _answering(500, {"message": f"x-api-key: {KEY}"}, take=False)),
     "400": (True, _answering(400, {"message": "no"}, take=False)),
+    "400, another sense": (True, _answering(400, {"errors": [{"msg": NO_PERMISSION}]}, take=False)),
     "401": (True, _answering(401, take=False)),
+    "404, no route": (True, _answering(404, {"message": "no Route matched with those values"}, take=False)),
+    "404, page": (True, _answering(404, HTML, take=False)),
+    "404, in doubt": (True, _answering(404, {"message": "Model or job not found, or no access to it"}, take=False)),
     "redirect": (
         True,
         _answering(302, headers=lambda _: {"Location": f"https://elsewhere.example.com/?k={KEY}"}, take=False),
