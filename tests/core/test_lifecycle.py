@@ -590,6 +590,13 @@ def test_retiring_lets_go_of_nothing_in_doubt_and_names_the_way_out(
     assert scene.record == RUNNING
 
 
+def test_a_model_that_is_new_has_nothing_in_the_state_to_let_go_of() -> None:
+    scene = Scene(None, foreign())
+    with pytest.raises(ForeignAnswer) as caught:
+        scene.lifecycle.reach(UNDEPLOYED)
+    assert caught.value.advice == ()
+
+
 def test_retiring_what_is_undeployed_sends_nothing() -> None:
     scene = Scene(replace(RUNNING, state=ModelState.UNDEPLOYED))
     scene.lifecycle.retire()

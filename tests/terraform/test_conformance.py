@@ -30,11 +30,14 @@ LOOK = ["wait deploy cm-1"]
 
 @dataclass
 class Wire:
-    """Between the network and the platform: loses the answer of the next deploy, if it is told to."""
+    """Between the network and the platform: loses the answer of the next deploy, or its way, if it is told to."""
 
     lose: bool = field(default=False)
+    no_route: bool = field(default=False)
 
     async def __call__(self, request: web.Request, take: Take) -> web.StreamResponse:
+        if self.no_route:
+            return web.json_response({"message": "no Route matched with those values"}, status=404)
         answer = take()
         if self.lose and request.path.endswith("/deploy"):
             self.lose = False
@@ -409,7 +412,24 @@ def test_delete_a_model_that_is_no_more(deployed: Workspace) -> None:
     with deployed.emulator.lock:
         deployed.emulator.platform.delete_model("cm-1")
     assert "has no model cm-1" in deployed.destroy()
-    assert deployed.sent() == ["undeploy cm-1"]
+    assert deployed.sent() == ["undeploy cm-1", *LOOK], "its last job shows that the platform knows the key"
+
+
+def test_delete_through_a_gateway_that_has_lost_its_way(tool: Workspace, wire: Wire) -> None:
+    tool.declare(chat=model(1), summary=model(2))
+    tool.up()
+    wire.no_route = True
+    output = " ".join(tool.destroy(fails=True).split())
+    let_go = "terraform state rm ADDRESS" if isinstance(tool, Terraform) else "pulumi state delete URN"
+    for model_id in ("cm-1", "cm-2"):
+        assert (
+            f"{model_id} stays in the state. If you know that it is not deployed, let go of it with `{let_go}`"
+            in output
+        )
+    assert (state(tool, "chat"), state(tool, "summary")) == ("deployed", "deployed")
+    wire.no_route = False
+    tool.destroy()
+    assert (is_deployed(tool, "cm-1"), is_deployed(tool, "cm-2")) == (False, False)
 
 
 @pytest.mark.nightly

@@ -269,6 +269,8 @@ class Lifecycle:
             self._was_not_deployed(before)
             return
         except AbsenceInDoubt as doubt:
+            if self._recorded is None:
+                raise
             raise doubt.advising(*doubt.advice, Advice(AdviceKind.LET_GO, self._model_id)) from None
         except ApiError as error:
             if error.may_be_taken:

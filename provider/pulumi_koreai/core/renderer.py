@@ -28,9 +28,10 @@ ADVICE: Mapping[AdviceKind, str] = {
     AdviceKind.UNKNOWN_JOB: "{subject} does not know the job.",
     AdviceKind.UNKNOWN_MODEL: "{subject} does not know the model. Check the model id, and that the key belongs to the"
     " account that has the model.",
-    AdviceKind.ABSENCE_IN_DOUBT: "It is not certain what that means, so nothing is concluded from it.",
-    AdviceKind.KEY_UNPROVEN: "{subject} has answered no job to the key in {api_key}, not even the last one of this"
-    " model: the key may be of another account, or {host} another platform.",
+    AdviceKind.ABSENCE_IN_DOUBT: "It is not certain what that means, so nothing is concluded from it. Check {host}, the"
+    " model id, and that the key in {api_key} belongs to the account that has the model.",
+    AdviceKind.KEY_UNPROVEN: "{subject} has not answered a dock job to the key in {api_key} yet: the key may belong to"
+    " another account, or {host} be another platform, which would know no model of this state.",
     AdviceKind.LET_GO: "{subject} stays in the state. If you know that it is not deployed, let go of it with"
     " `{forget}`.",
     AdviceKind.LET_GO_OF_JOB: "Job {subject} stays in the state; the next run asks for it again. If you know that it"
