@@ -248,7 +248,7 @@ def test_the_same_words_in_another_sense_are_not_certain(text: str, form: Callab
         assert judge(form(text)) is not Evidence.CERTAIN
 
 
-@pytest.mark.parametrize("text", OTHERWISE[:8])
+@pytest.mark.parametrize("text", [*OTHERWISE[:8], "The model could not be undeployed", "Undeploy failed"])
 def test_a_refusal_that_means_something_else_is_a_plain_one(text: str) -> None:
     for status in (400, 409, 422):
         assert not issubclass(meaning(status, {"errors": [{"msg": text}]}), (NotDeployed, AbsenceInDoubt))
@@ -259,9 +259,21 @@ def test_what_speaks_of_a_model_is_in_doubt_where_it_is_not_certain(text: str) -
     assert meaning(404, {"message": text}) is AbsenceInDoubt
 
 
-def test_what_seems_to_say_that_a_model_is_not_deployed_is_in_doubt() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No active deployments",
+        "Not deployed",
+        "Nothing to undeploy",
+        "The model was undeployed at 10:00",
+        "Model is in the state Ready to Deploy",
+        "Invalid model state for UNDEPLOY",
+        "Model cm-2 is not deployed",
+    ],
+)
+def test_what_seems_to_say_that_a_model_is_not_deployed_is_in_doubt(text: str) -> None:
     for status in (400, 404, 409, 422):
-        assert meaning(status, {"message": "No deployment found"}) is AbsenceInDoubt
+        assert meaning(status, {"message": text}) is AbsenceInDoubt
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ _JOB_BESIDE: Final = re.compile(rf"error|bad request|not found|{_subject(_JOB)}"
 _OF_MODELS: Final = re.compile(rf"\bmodel|\bundeploy|{_ID}")
 _OF_JOBS: Final = re.compile(rf"\b(?:job|dock)|{_ID}")
 _SEEMS_NOT_DEPLOYED: Final = re.compile(
-    r"\bnot (?:\w+ ){0,2}deployed|\balready (?:been )?undeployed|\bno (?:\w+ )?deployments?\b(?! \w+ion\b)"
+    r"\bnot (?:\w+ ){0,2}deployed|(?<!be )\bundeployed|\bno (?:\w+ )?deployments?\b|\bnothing to undeploy"
+    r"|\bready to deploy\b|\bmodel state\b|\bstate of the model\b"
 )
 _ANOTHER_SENSE: Final = re.compile(
     r"permi|access|role|scope|\bkey|author|allowed|quota|limit|polic|replica|node|health|later|\byet\b|licen[cs]e"
