@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.base.progress import formatted
-from pulumi_koreai.core.lifecycle import _progress
+from pulumi_koreai.core.telling import progress_of
 from pulumi_koreai.report.engine_json import MODEL_TYPE, Run, read_engine_json
 from pulumi_koreai.report.run import Report
 from tests.report.test_markdown import outside_code, texts
@@ -56,7 +56,7 @@ class Stream:
 
 def job(action: str, job_id: str, percent: int = 5) -> str:
     """A line of progress as the lifecycle has it."""
-    return formatted(_progress(DockJob(_id=job_id, status="IN_PROGRESS", percentageComplete=percent), action, 7.0))  # type: ignore[arg-type]
+    return formatted(progress_of(DockJob(_id=job_id, status="IN_PROGRESS", percentageComplete=percent), action, 7.0))  # type: ignore[arg-type]
 
 
 def redeployed() -> Stream:
@@ -200,7 +200,7 @@ def test_the_wait_for_the_rate_limit_is_no_part_of_a_job() -> None:
     stream = Stream("chat")
     stream.operation("resourcePreEvent", "chat", "update")
     stream.say("chat", "waiting 57 s for the rate limit")
-    stream.say("chat", formatted(_progress(DockJob(_id="ds-1", status="IN_PROGRESS"), "UNDEPLOY", 2.0)), 60)
+    stream.say("chat", formatted(progress_of(DockJob(_id="ds-1", status="IN_PROGRESS"), "UNDEPLOY", 2.0)), 60)
     stream.say("chat", "waiting 57 s for the rate limit", 3)
     stream.say("chat", job("DEPLOY", "ds-2"), 67)
     stream.operation("resOutputsEvent", "chat", "update", 10, outputs={"dock_status_id": "ds-2"})

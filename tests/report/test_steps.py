@@ -120,10 +120,10 @@ def test_what_is_retained_is_warned_of_and_what_does_not_run_is_not() -> None:
 
 
 def test_a_new_resource_that_is_no_target_has_no_model_and_is_named() -> None:
-    told = preview(step(old=UP), step("talk", {}, {}, op="same"))
+    told = preview(step(old=UP), step("talk", {}, {}, op="same"), step("post", {}, {}, op="same"))
     (gone,) = told.changes
     assert (gone.kind, gone.cuts_off) == (ChangeKind.UNDEPLOYED, True)
-    assert "1 new model not in this run, as it has other targets: `talk`." in told.markdown(LIMIT)
+    assert "2 new models not in this run, as it has other targets: `post`, `talk`." in told.markdown(LIMIT)
 
 
 def test_what_stays_under_another_name_is_not_undeployed_unless_that_is_left_over_itself() -> None:

@@ -288,7 +288,7 @@ def test_an_update_that_is_refused_after_a_deletion_under_another_name_records_t
 
 
 def test_a_deletion_of_a_model_that_is_no_more_hands_nothing_over() -> None:
-    platform = Simulated([not_found()])
+    platform = Simulated([not_found(), job("SUCCESS")])
     applied(platform, state(), None)
     assert platform.handed == {}
 
@@ -435,7 +435,7 @@ def test_timeouts_in_a_state_that_can_t_be_read_do_not_keep_a_model_from_being_d
 
 
 def test_a_deletion_of_a_model_that_is_no_more_is_a_success() -> None:
-    after, diagnostics = applied(Simulated([not_found()]), state(), None)
+    after, diagnostics = applied(Simulated([not_found(), job("SUCCESS")]), state(), None)
     assert after is None
     assert not diagnostics.has_errors()
 

@@ -27,10 +27,11 @@ from ..api.errors import (
 from ..api.pacing import RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
 from ..base.durations import spoken
-from ..base.progress import JobProgress, JobVerb, Note, NoteKind, Progress, Reporter, Retry, RetryReason
+from ..base.progress import Note, NoteKind, Reporter, Retry, RetryReason
 from .polling import pause_before_poll
 from .recovery import Trace
 from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
+from .telling import Overheard, action_of, progress_of, verb_of
 
 if TYPE_CHECKING:
     from ..api.client import Client
@@ -50,21 +51,6 @@ _REFRESH_SECONDS: Final = 120.0
 
 class OutcomeUnknown(KoreaiError):
     """How the last deploy ended is not known, and the user was not told yet: nothing was sent."""
-
-
-class _Overheard:
-    """A reporter that passes on what it gets, and remembers that there was progress in it."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self.progressed = False
-
-    def progress(self, progress: Progress) -> None:
-        self.progressed = True
-        self._reporter.progress(progress)
-
-    def note(self, note: Note) -> None:
-        self._reporter.note(note)
 
 
 class Lifecycle:
@@ -96,7 +82,7 @@ class Lifecycle:
         self._cut_off = False  # whether this call has undeployed the model
         self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
         self._trace = trace or Trace(None, "", model_id, "", record)
-        self._of_client = _Overheard(reporter)
+        self._of_client = Overheard(reporter)
         self._client = client.telling(self._of_client)
 
     def reach(self, goal: Goal, timeout_seconds: float | None = None) -> None:
@@ -147,7 +133,7 @@ class Lifecycle:
         if not self._client.is_known and record and record.job_id:
             until = self._clock.monotonic() + _REFRESH_SECONDS
             with suppress(ApiError):
-                self._client.job(record.job_id, self._model_id, _action(record), until)
+                self._client.job(record.job_id, self._model_id, action_of(record), until)
         return self._client.is_known
 
     def settle(self, timeout_seconds: float | None = None) -> None:
@@ -174,7 +160,7 @@ class Lifecycle:
         record = self.record
         if record is None or not record.job_id:
             return
-        action = _action(record)
+        action = action_of(record)
         until = self._clock.monotonic() + _REFRESH_SECONDS
         try:
             job = self._client.job(record.job_id, self._model_id, action, until)
@@ -269,7 +255,7 @@ class Lifecycle:
             self._was_not_deployed(before)
             return
         except AbsenceInDoubt as doubt:
-            if self._recorded is None:
+            if self.record is None:
                 raise
             raise doubt.advising(*doubt.advice, Advice(AdviceKind.LET_GO, self._model_id)) from None
         except ApiError as error:
@@ -288,7 +274,7 @@ class Lifecycle:
     def _resume(self, deadline: float | None) -> None:
         record = self.record
         assert record is not None
-        action = _action(record)
+        action = action_of(record)
         default = DEPLOY_TIMEOUT_SECONDS if action == "DEPLOY" else UNDEPLOY_TIMEOUT_SECONDS
         self._note(NoteKind.RESUMING, action, record.job_id)
         job = DockJob.model_construct(id=record.job_id, status=UNKNOWN_STATUS)
@@ -348,7 +334,7 @@ class Lifecycle:
             # What the client reported of its trouble with a look is over when a look goes well.
             replaces = self._of_client.progressed and not trouble
             if what != reported or replaces or now - reported_at >= _PROGRESS_SECONDS:
-                self._reporter.progress(_progress(job, action, now - began if sent_here else None))
+                self._reporter.progress(progress_of(job, action, now - began if sent_here else None))
                 self._of_client.progressed = False
                 reported, reported_at = what, now
         if sent_here:
@@ -397,12 +383,12 @@ class Lifecycle:
         )
 
     def _note(self, kind: NoteKind, action: Action = "DEPLOY", job_id: str = "", reason: str = "") -> None:
-        self._reporter.note(Note(kind, self._model_id, _verb(action), job_id, reason))
+        self._reporter.note(Note(kind, self._model_id, verb_of(action), job_id, reason))
 
     def _failure(self, job: DockJob, action: Action) -> JobFailed:
         reason = f'"{job.reason}"' if job.reason else "the platform gave no reason"
         return JobFailed(
-            f"{_verb(action)} of {self._model_id}: job {job.id} failed: {reason}",
+            f"{verb_of(action)} of {self._model_id}: job {job.id} failed: {reason}",
             job_id=job.id,
             action=action,
             status=job.status,
@@ -422,31 +408,9 @@ class Lifecycle:
         percent = "" if job.percent is None else f", {job.percent:.0f} %"
         lately = f" The last look at it failed: {trouble}." if trouble else ""
         return JobTimeout(
-            f"{_verb(action)} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
+            f"{verb_of(action)} of {self._model_id}: job {job.id} has not ended after {spoken(elapsed)}"
             f" (last status {job.status}{percent}); it may still be running on the platform.{lately}",
             job_id=job.id,
             action=action,
             status=job.status,
         )
-
-
-def _action(record: Record) -> Action:
-    return "UNDEPLOY" if record.last_action == "UNDEPLOY" else "DEPLOY"
-
-
-def _verb(action: Action) -> JobVerb:
-    return "deploy" if action == "DEPLOY" else "undeploy"
-
-
-def _progress(job: DockJob, action: Action, elapsed: float | None) -> JobProgress:
-    left = None
-    if elapsed is not None and job.percent and job.percent >= 1 and not job.ended:
-        left = elapsed * (100 - job.percent) / job.percent
-    return JobProgress(
-        _verb(action),
-        job.id,
-        None if job.percent is None else int(job.percent),
-        "" if job.status == "IN_PROGRESS" else job.status,
-        elapsed,
-        left,
-    )

@@ -67,7 +67,7 @@ class Preview:
         others = Counter(step.op for step in digest.steps if not step.is_model and not step.is_the_engine_s)
         errors = [line.text for line in digest.errors]
         telling = [text for text in errors if not text.startswith(_SAY_NO_MORE)]
-        left_out = [step.name for step in digest.steps if step.is_model and step.is_left_out]
+        left_out = sorted(step.name for step in digest.steps if step.is_model and step.is_left_out)
         told = warnings(stack, found)
         return cls(stack, found, told, others, telling or errors, left_out, digest.untold, digest.changes)
 
