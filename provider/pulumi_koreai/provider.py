@@ -5,6 +5,7 @@ state holds.
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 from .api.declared import UNKNOWN, Unknown
 from .api.errors import Advice, AdviceKind, ConfigError, KoreaiError
 from .api.settings import Settings
-from .base.clock import Clock
+from .base.clock import Clock, wait_in_steps
 from .base.progress import Note, NoteKind, Progress, formatted
 from .core import state
 from .core.impact import Impact, Order, Unfinished
@@ -68,6 +69,9 @@ class CallClock:
 
     def sleep(self, seconds: float) -> None:
         current_call().sleep(max(seconds, 0.0))
+
+    def wait(self, done: threading.Event, seconds: float) -> bool:
+        return wait_in_steps(self, done, seconds)
 
 
 class CallReporter:

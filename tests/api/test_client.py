@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -40,6 +41,7 @@ from pulumi_koreai.api.errors import (
 )
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.transport import USER_AGENT, new_session
+from pulumi_koreai.base.clock import wait_in_steps
 from pulumi_koreai.base.progress import Note, Progress, formatted
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.api.scripted_server import (
@@ -300,6 +302,9 @@ class _Queue:
         if self.stop.wait(max(seconds, 0)):
             raise Interrupted
 
+    def wait(self, done: threading.Event, seconds: float) -> bool:
+        return wait_in_steps(self, done, seconds)
+
     def _look(self) -> None:
         try:
             self.client.job("ds-1", MODEL, "DEPLOY", self.until)
@@ -368,7 +373,7 @@ def test_connections_are_kept_and_none_is_thrown_away(caplog: pytest.LogCaptureF
     assert caplog.text == "", "urllib3 warns of a connection that its pool has no room for"
 
 
-@pytest.mark.parametrize("operation, connect, read", [("deploy", 10, 60), ("undeploy", 10, 60), ("ask", 5, 15)])
+@pytest.mark.parametrize("operation, connect, read", [("deploy", 10, HOUR), ("undeploy", 10, 60), ("ask", 5, 15)])
 def test_a_connection_and_an_answer_are_waited_for_no_longer_than_so(
     dial: Dial, operation: str, connect: float, read: float
 ) -> None:
@@ -377,11 +382,26 @@ def test_a_connection_and_an_answer_are_waited_for_no_longer_than_so(
     assert line.client.timeouts == [(connect, read)]
 
 
-def test_near_the_deadline_they_are_waited_for_no_longer_than_what_is_left(dial: Dial) -> None:
+def test_near_the_deadline_a_look_is_waited_for_no_longer_than_what_is_left(dial: Dial) -> None:
+    line = dial(reply(200, JOB), reply(200, JOB))
+    line.client.job("ds-1", MODEL, "DEPLOY", line.clock.now + 3)
+    line.client.job("ds-1", MODEL, "DEPLOY", line.clock.now)
+    assert line.client.timeouts == [(3, 3), (1, 1)]
+
+
+def test_near_the_deadline_a_request_that_changes_something_has_its_own_time_to_be_answered(dial: Dial) -> None:
     line = dial(reply(200, JOB), reply(200, JOB))
     line.client.undeploy(MODEL, line.clock.now + 3)
-    line.client.undeploy(MODEL, line.clock.now)
-    assert line.client.timeouts == [(3, 3), (1, 1)]
+    line.client.deploy(MODEL, REQUEST, line.clock.now)
+    assert line.client.timeouts == [(3, 60), (1, 60)]
+
+
+def test_an_answer_to_a_deploy_is_waited_for_until_the_deadline_or_as_long_as_is_set(dial: Dial) -> None:
+    line = dial(reply(200, JOB), reply(200, JOB))
+    line.client.deploy(MODEL, REQUEST, line.clock.now + 500)
+    line.client.settings = line.client._exchanger._settings = replace(line.client.settings, answer_max_seconds=90)
+    line.deploy()
+    assert line.client.timeouts == [(10, 500), (10, 90)]
 
 
 def test_certificates_are_verified() -> None:

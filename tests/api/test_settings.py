@@ -27,12 +27,13 @@ def faults(config: dict[str, str], environment: dict[str, str] | None = None) ->
 
 
 def test_the_defaults() -> None:
-    assert read(CONFIG) == Settings(HOST, KEY, 60, 1.0, 60.0)
+    assert read(CONFIG) == Settings(HOST, KEY, 60, 1.0, 60.0, 3600.0)
 
 
 def test_everything_can_be_set() -> None:
     tuning = {"requests_per_minute": "30", "poll_min_seconds": "0.5", "poll_max_seconds": "5"}
-    assert read(CONFIG | tuning) == Settings(HOST, KEY, 30, 0.5, 5.0)
+    tuning["answer_max_seconds"] = "90"
+    assert read(CONFIG | tuning) == Settings(HOST, KEY, 30, 0.5, 5.0, 90.0)
 
 
 def test_the_environment_fills_what_the_config_leaves_out() -> None:
@@ -194,6 +195,8 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(key: str) -> Non
         ("poll_min_seconds", "poll_min_seconds", "3600"),
         ("poll_max_seconds", "poll_max_seconds", "1"),
         ("poll_max_seconds", "poll_max_seconds", "3600"),
+        ("answer_max_seconds", "answer_max_seconds", "10"),
+        ("answer_max_seconds", "answer_max_seconds", "86400"),
     ],
 )
 def test_a_number_is_taken_at_its_bounds(name: str, field: str, raw: str) -> None:
@@ -213,6 +216,8 @@ def test_a_number_is_taken_at_its_bounds(name: str, field: str, raw: str) -> Non
         ("poll_min_seconds", "3601"),
         ("poll_max_seconds", "0.001"),
         ("poll_max_seconds", "3601"),
+        ("answer_max_seconds", "9"),
+        ("answer_max_seconds", "86401"),
     ],
 )
 def test_a_number_out_of_its_range_is_refused_with_the_range(name: str, raw: str) -> None:

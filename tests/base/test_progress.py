@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.base.durations import spoken
-from pulumi_koreai.base.progress import JobProgress, Progress, RateLimitWait, Retry, RetryReason, formatted, parsed
+from pulumi_koreai.base.progress import (
+    AnswerWait,
+    JobProgress,
+    Progress,
+    RateLimitWait,
+    Retry,
+    RetryReason,
+    formatted,
+    parsed,
+)
 
 durations = st.none() | st.floats(0, 1e6)
 job_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)
@@ -36,7 +45,11 @@ def test_a_job_s_line_is_read_back_as_exactly_as_it_is_shown(job: JobProgress) -
     assert formatted(back) == formatted(job)
 
 
-@given(st.builds(RateLimitWait, st.floats(0, 1e6)) | st.builds(Retry, st.sampled_from(RetryReason), st.just(503)))
+@given(
+    st.builds(RateLimitWait, st.floats(0, 1e6))
+    | st.builds(Retry, st.sampled_from(RetryReason), st.just(503))
+    | st.builds(AnswerWait, st.sampled_from(["deploy", "undeploy"]), st.floats(0, 1e6))
+)
 def test_another_line_is_no_job_s(progress: Progress) -> None:
     assert parsed(formatted(progress)) is None
 
@@ -52,6 +65,7 @@ def test_what_changes_comes_first_and_the_id_last() -> None:
     assert formatted(job) == "deploying 76 %, 12m05s so far, ~2m00s left, job ds-1"
     assert formatted(JobProgress("undeploy", "ds-1")) == "undeploying, job ds-1"
     assert formatted(JobProgress("deploy", "ds-1", status="QUEUED")) == 'deploying, status "QUEUED", job ds-1'
+    assert formatted(AnswerWait("deploy", 80.0)) == "waiting for the answer to the deploy, 1m20s so far"
     assert formatted(RateLimitWait(57.4)) == "waiting 57 s for the rate limit"
     assert formatted(Retry(RetryReason.REFUSED, 503, 2.0)) == "HTTP status 503; trying again in 2 s"
     assert formatted(Retry(RetryReason.BUSY, wait_seconds=9)) == (

@@ -1,5 +1,6 @@
 """Stand-ins for the platform, for time and for who is told of progress. Nothing here waits."""
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Self
@@ -43,6 +44,10 @@ class SimClock:
         assert len(self.sleeps) < 20_000, "this sleeps for ever"
         self.on_sleep(seconds)
         self.now += max(seconds, 0.0)
+
+    def wait(self, done: threading.Event, seconds: float) -> bool:
+        """A real wait, in which no time passes here: what runs meanwhile is the only thread that does."""
+        return done.wait(60)
 
 
 class Interrupted(BaseException):
@@ -148,7 +153,10 @@ class FakePlatform(Client):
         self.began = self.now.now
         return watched(watch, lambda: self._next(f"deploy {model_id}", until))
 
-    def undeploy(self, model_id: str, until: float, *, watch: Watch | None = None) -> DockJob:
+    def undeploy(
+        self, model_id: str, until: float, *, deploy_follows: bool = False, watch: Watch | None = None
+    ) -> DockJob:
+        self.deploy_follows = deploy_follows
         self.began = self.now.now
         return watched(watch, lambda: self._next(f"undeploy {model_id}", until))
 

@@ -519,7 +519,7 @@ def test_an_undeploy_that_failed_is_a_failure_whatever_its_reason_says(
     with pytest.raises(JobFailed):
         end(scene.lifecycle)
     assert (scene.record.state, scene.record.last_action) == (ModelState.FAILED, "UNDEPLOY")
-    assert scene.told.notes == []
+    assert scene.told.notes == ["undeploy of cm-1: job ds-1 started"]
 
 
 def test_an_update_goes_on_when_there_was_nothing_to_undeploy() -> None:

@@ -46,6 +46,7 @@ def test_the_configurations_defaults_are_those_of_the_code() -> None:
     assert f"| {defaults.requests_per_minute} |" in ROWS["koreai:requestsPerMinute"]
     assert f"| {defaults.poll_min_seconds:g} |" in ROWS["koreai:pollMinSeconds"]
     assert f"| {defaults.poll_max_seconds:g} |" in ROWS["koreai:pollMaxSeconds"]
+    assert f"| {defaults.answer_max_seconds:g} |" in ROWS["koreai:answerMaxSeconds"]
     minutes = f"each deploy may take {DEPLOY_TIMEOUT_SECONDS / 60:g} minutes and each undeploy"
     assert f"{minutes} {UNDEPLOY_TIMEOUT_SECONDS / 60:g}" in README
 

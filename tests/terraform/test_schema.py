@@ -102,6 +102,7 @@ def test_the_key_alone_is_sensitive_and_nothing_is_required() -> None:
         "requests_per_minute",
         "poll_min_seconds",
         "poll_max_seconds",
+        "answer_max_seconds",
     ]
     assert all(attribute.optional for attribute in attributes)
 

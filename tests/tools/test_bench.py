@@ -11,6 +11,7 @@ import pytest
 
 from bench.__main__ import _rounded
 from bench.figures import Results, figures, limited_floor, table
+from bench.outages import RATIO_MAX, Outages, simulate_updates
 from bench.plan import HOSTS, QUICK, Figure, Host, Jobs, Plan, Run
 from bench.plot import plot
 from bench.processes import _is_host, seen
@@ -105,6 +106,7 @@ def runs_of(plan: Plan) -> list[Run]:
     return runs
 
 
+SHORT = Outages(60.0, 600.0, [1.0, 1.05], 700.0, 0)
 GOOD = Simulated(percentages=True, late={5: 1.0}, late_over_bar={5: 0.5}, polls=39.0, polls_max=40)
 
 
@@ -113,7 +115,7 @@ def met(lines: list[Figure]) -> dict[str, bool | None]:
 
 
 def test_every_bar_is_met_where_all_is_well() -> None:
-    lines = figures(QUICK, runs_of(QUICK), [GOOD])
+    lines = figures(QUICK, runs_of(QUICK), [GOOD], [SHORT])
     assert {line.met for line in lines if line.bar} == {True}
     assert {line.met for line in lines if not line.bar} == {None}
 
@@ -132,17 +134,31 @@ def test_every_bar_is_met_where_all_is_well() -> None:
 )
 def test_a_missed_bar_is_told(what: str, change: dict[str, Any]) -> None:
     runs = [replace(run, **change) if (run.what, run.host) == (what, "own") else run for run in runs_of(QUICK)]
-    assert False in met(figures(QUICK, runs, [GOOD])).values()
+    assert False in met(figures(QUICK, runs, [GOOD], [SHORT])).values()
+
+
+@pytest.mark.parametrize("bad", [replace(SHORT, ratios=[1.0, 1.2]), replace(SHORT, refused=1)], ids=["long", "429"])
+def test_an_outage_that_is_too_long_and_a_refusal_are_told(bad: Outages) -> None:
+    assert False in met(figures(QUICK, runs_of(QUICK), [GOOD], [bad])).values()
+
+
+def test_updates_under_the_limits_cut_callers_off_for_their_own_jobs_and_no_longer() -> None:
+    outages = simulate_updates(70, 10.0, 60.0)
+    assert len(outages.ratios) == 70
+    assert min(outages.ratios) >= 1.0
+    assert max(outages.ratios) <= RATIO_MAX
+    assert outages.refused == 0
+    assert outages.seconds > 60, "not all of them fit into a minute"
 
 
 def test_too_many_polls_are_told() -> None:
-    lines = figures(QUICK, runs_of(QUICK), [replace(GOOD, polls_max=41)])
+    lines = figures(QUICK, runs_of(QUICK), [replace(GOOD, polls_max=41)], [SHORT])
     assert [line.met for line in lines if "10 minutes" in line.what] == [False]
 
 
 def test_memory_that_can_not_be_measured_is_neither_met_nor_missed() -> None:
     runs = [replace(run, peak_mb=None) for run in runs_of(QUICK)]
-    (line,) = (line for line in figures(QUICK, runs, [GOOD]) if line.bar == "below 150 MB")
+    (line,) = (line for line in figures(QUICK, runs, [GOOD], [SHORT]) if line.bar == "below 150 MB")
     assert (line.value, line.met) == ("not measured on this system", None)
 
 

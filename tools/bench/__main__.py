@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 
 import engine
 from bench.figures import figures, heading, table
+from bench.outages import JOBS, simulate_updates
 from bench.plan import QUICK, BenchError, Plan
 from bench.plot import plot
 from bench.processes import CLONE, say
@@ -65,10 +66,12 @@ def measure(plan: Plan, output: Path | None) -> int:
         simulate(pause_before_poll, Settings("", ""), plan.simulations, percentages=percentages)
         for percentages in (True, False)
     ]
+    say(f"simulating {plan.updates} updates at once")
+    outages = [simulate_updates(plan.updates, *seconds) for seconds in JOBS]
     with tempfile.TemporaryDirectory(prefix="pulumi-koreai-bench-", ignore_cleanup_errors=True) as folder:
         bench = Bench(plan, Path(folder), _environment(found, Path(folder)), stock_folder)
         bench.run()
-    lines = figures(plan, bench.runs, simulated)
+    lines = figures(plan, bench.runs, simulated, outages)
     text = table(lines, heading(plan, found.version, (time.monotonic() - began) / 60))
     print(f"\n{text}")
     if output:
@@ -84,6 +87,7 @@ def measure(plan: Plan, output: Path | None) -> int:
             "figures": [asdict(line) for line in lines],
             "runs": [asdict(run) for run in bench.runs],
             "simulated": [asdict(each) for each in simulated],
+            "outages": [asdict(each) for each in outages],
         }
         (output / "bench.json").write_text(json.dumps(_rounded(facts), indent=1) + "\n")
         print(f"written: bench.md, bench.json and bench.png in {os.path.relpath(output)}")

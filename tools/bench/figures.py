@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from bench.outages import RATIO_MAX, Outages
 from bench.plan import HOSTS, NAMES, QUICK, Figure, Host, Plan, Run
 from bench.simulated import LATE_SECONDS, LATE_SHARE, POLLS_MAX, Simulated
 
@@ -39,7 +40,9 @@ class Results:
         return self.wall(what, host, count) / self.ideal(host, count, seconds)
 
 
-def figures(plan: Plan, runs: Sequence[Run], simulated: Sequence[Simulated]) -> list[Figure]:
+def figures(
+    plan: Plan, runs: Sequence[Run], simulated: Sequence[Simulated], outages: Sequence[Outages]
+) -> list[Figure]:
     """The table's lines."""
     return [
         *_wall_figures(plan, Results(runs)),
@@ -47,6 +50,7 @@ def figures(plan: Plan, runs: Sequence[Run], simulated: Sequence[Simulated]) -> 
         *_preview_figures(plan, Results(runs)),
         *_limited_figures(plan, Results(runs)),
         *_simulated_figures(simulated),
+        *_outage_figures(outages),
     ]
 
 
@@ -192,6 +196,19 @@ def _simulated_figures(simulated: Sequence[Simulated]) -> list[Figure]:
                 each.polls_max <= POLLS_MAX,
             )
         )
+    return lines
+
+
+def _outage_figures(outages: Sequence[Outages]) -> list[Figure]:
+    lines: list[Figure] = []
+    for each in outages:
+        jobs = f"jobs of {each.undeploy_seconds:g} s and {each.deploy_seconds:g} s"
+        what = f"simulated, {len(each.ratios)} updates at once under the published limits, {jobs}"
+        worst = max(each.ratios)
+        value = f"{worst:.3f} at most, {each.mean:.3f} on average; all done after {each.seconds / 60:.0f} min"
+        bar = f"at most {RATIO_MAX:g} for each model"
+        lines.append(Figure(f"{what}: time without callers over the jobs' own", value, bar, worst <= RATIO_MAX))
+        lines.append(Figure(f"{what}: answers of 429", f"{each.refused}", "0", not each.refused))
     return lines
 
 

@@ -30,6 +30,7 @@ class Plan:
         previews: of each kind.
         limited: models under the published limits, and how long each takes.
         simulations: simulated jobs for each figure.
+        updates: simulated models that are all updated at once.
     """
 
     seconds: float = 10.0
@@ -41,6 +42,7 @@ class Plan:
     previews: int = 4
     limited: tuple[int, float] = (200, 2.0)
     simulations: int = 4000
+    updates: int = 300
 
 
 QUICK: Final = Plan(
@@ -53,6 +55,7 @@ QUICK: Final = Plan(
     previews=1,
     limited=(30, 1.0),
     simulations=400,
+    updates=60,
 )
 
 

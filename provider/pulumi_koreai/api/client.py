@@ -3,20 +3,19 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from random import Random
 from threading import BoundedSemaphore, Event
-from typing import Final, Literal, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 import requests
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 from urllib3 import HTTPResponse
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry as RetryPolicy
 
 from ..base.clock import Clock, SystemClock
-from ..base.progress import JobVerb, Note, NoteKind, RateLimitWait, Reporter, Retry, RetryReason, Silent
+from ..base.progress import Note, NoteKind, RateLimitWait, Reporter, Retry, RetryReason, Silent
 from .declared import DeployRequest
 from .dock_job import Action, DockJob
 from .errors import (
@@ -26,18 +25,19 @@ from .errors import (
     ApiError,
     BadAnswer,
     Busy,
+    Forbidden,
     NotDeployed,
     NotFound,
     NotSent,
+    OutageRefused,
     RateLimited,
     Refused,
-    WrongJob,
+    Unauthorized,
 )
-from .messages import message_in
+from .exchange import ApiCall, Exchanger, slow_down
 from .pacing import RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
-from .refusals import RefusedAnswer, retry_after
 from .settings import Settings
-from .transport import CONNECTIONS_MAX, never_sent, new_session, read_body, transport_error
+from .transport import CONNECTIONS_MAX, new_session, transport_error
 from .watch import Watch, watched
 
 # What may be sent again, and how often (counts are retries, the backoff is in seconds). Only time bounds the waits
@@ -60,28 +60,9 @@ _DEPLOY: Final = _REPEATABLE.new(read=False, status_forcelist=(503,))
 # Where the model is down until the deploy is taken, only the deadline ends the attempts.
 _DEPLOY_AFTER_UNDEPLOY: Final = _DEPLOY.new(connect=None, status=None)
 
+_ACCOUNT: Final = "account"  # the windows of all that is no look at a job
 _CONNECTION_STEP_SECONDS: Final = 0.2  # between two looks for a free one
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
-
-
-@dataclass(frozen=True)
-class _Operation:
-    """A kind of call: what it is for, what may be repeated, how long it waits for a connection and an answer."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    purpose: str
-    scope: str
-    retries: RetryPolicy
-    connect_seconds: float
-    read_seconds: float
-    action: Action
-    model_id: str
-    job_id: str = ""
-
-    @property
-    def verb(self) -> JobVerb:
-        return "deploy" if self.action == "DEPLOY" else "undeploy"
 
 
 class Client:
@@ -113,7 +94,11 @@ class Client:
         self._reporter = reporter or Silent()
         limits = published_limits(settings.requests_per_minute)
         self._pacer = Pacer(self._clock, limits)
-        self._connections = BoundedSemaphore(CONNECTIONS_MAX)
+        # A platform that holds its answers to commands back must not keep the looks at jobs from being sent.
+        self._connections = {method: BoundedSemaphore(CONNECTIONS_MAX) for method in ("GET", "POST")}
+        self._exchanger = Exchanger(settings, self._clock)
+        # The models whose deploys this key was refused since one was taken.
+        self._may_not_deploy: dict[str, int] = {}
         self._sessions = sessions
         self._session = sessions(settings)
         self._known = Event()
@@ -144,14 +129,15 @@ class Client:
             model_id: the model.
             request: its parameters.
             until: the deadline, an instant of the clock.
-            ends_outage: the model was undeployed for it: it is tried until the deadline, not five times.
+            ends_outage: the model was undeployed for it: it is tried until the deadline, not five times, and goes
+                before all that does not end an outage.
             watch: is told of each attempt.
 
         Raises:
             AnswerLost, BadAnswer, WrongJob, ServerError: the platform may have taken it.
             ApiError: any other one; it did not.
         """
-        operation = _Operation(
+        operation = ApiCall(
             "POST",
             f"/api/public/models/{quote(model_id, safe='')}/deploy",
             f"deploying {model_id}",
@@ -161,22 +147,40 @@ class Client:
             60,
             "DEPLOY",
             model_id,
+            ends_outage=ends_outage,
         )
         # A connection kept alive may have been closed by the other side meanwhile, and a request lost with it is one
         # of which nobody knows whether it was taken: a deploy is worth a connection of its own.
         with self._sessions(self.settings) as session:
-            return self._send(session, operation, until, {"modelType": request.model_type}, request.body(), watch)
+            try:
+                job = self._send(session, operation, until, {"modelType": request.model_type}, request.body(), watch)
+            except (Forbidden, Unauthorized) as refusal:
+                self._may_not_deploy[model_id] = refusal.status
+                raise
+        self._may_not_deploy.clear()
+        return job
 
-    def undeploy(self, model_id: str, until: float, *, watch: Watch | None = None) -> DockJob:
+    def undeploy(
+        self, model_id: str, until: float, *, deploy_follows: bool = False, watch: Watch | None = None
+    ) -> DockJob:
         """Undeploy a model. May be repeated, so it is, where sending it again can help.
 
+        Args:
+            model_id: the model.
+            until: the deadline, an instant of the clock.
+            deploy_follows: the model is to be deployed again: nothing is sent before there is room under the rate limit
+                for that deploy too, nor when this key was refused a deploy. The room is held until the deploy, or
+                `release_place`.
+            watch: is told of each attempt.
+
         Raises:
+            OutageRefused: it was not sent, as the deploy that follows would be refused.
             NotDeployed: there is nothing to undeploy.
             NotFound: there is no such model for this key, says who answers; see `is_known`.
             AbsenceInDoubt: it may be one of these two.
             ApiError: any other failure.
         """
-        operation = _Operation(
+        operation = ApiCall(
             "POST",
             f"/api/public/models/{quote(model_id, safe='')}/undeploy",
             f"undeploying {model_id}",
@@ -186,8 +190,24 @@ class Client:
             60,
             "UNDEPLOY",
             model_id,
+            deploy_follows=deploy_follows,
         )
+        if deploy_follows and model_id not in self._may_not_deploy:  # that one is down already
+            self._expect_no_refusal(operation)
         return self._send(self._session, operation, until, watch=watch)
+
+    def _expect_no_refusal(self, operation: ApiCall) -> None:
+        for refused, status in list(self._may_not_deploy.items())[-1:]:
+            raise OutageRefused(
+                f"{operation.purpose}: not sent, the deploy of {refused} was refused with HTTP status {status}",
+                method=operation.method,
+                path=operation.path,
+                advice=Advice(AdviceKind.KEY_CANT_DEPLOY),
+            )
+
+    def release_place(self, model_id: str) -> None:
+        """Hold no place under the rate limit for a deploy of this model any more: none follows."""
+        self._pacer.give_back(_ACCOUNT, model_id)
 
     def job(self, job_id: str, model_id: str, action: Action, until: float) -> DockJob:
         """Ask how a dock job of this model and action is.
@@ -198,7 +218,7 @@ class Client:
             WrongJob: it is a job of another model or action.
             ApiError: any other failure.
         """
-        operation = _Operation(
+        operation = ApiCall(
             "GET",
             f"/api/public/dock-status/{quote(job_id, safe='')}",
             f"asking for job {job_id}",
@@ -218,7 +238,7 @@ class Client:
     def _send(
         self,
         session: requests.Session,
-        operation: _Operation,
+        operation: ApiCall,
         until: float,
         query: Mapping[str, str] | None = None,
         body: JsonValue = None,
@@ -229,10 +249,13 @@ class Client:
         failures: list[Retry] = []
         try:
             while True:
-                self._take_turn(operation, until)
+                self._take_turn(operation, until, in_doubt=doubt is not None)
                 try:
                     with self._connection(operation, until):
-                        job = watched(watch, lambda: self._exchange(session, operation, until, query, body))
+                        job = watched(
+                            watch,
+                            lambda: self._exchanger.send(session, operation, until, self._reporter, query, body),
+                        )
                 except (RateLimited, Busy) as refusal:
                     error: ApiError = refusal
                     delay = pause * (0.5 + self._rng.random())
@@ -246,6 +269,7 @@ class Client:
                     retries = next_retries
                     delay = retries.get_backoff_time() * (0.5 + self._rng.random())
                 else:
+                    self._known.set()
                     if failures and operation.method == "POST":
                         self._reporter.note(
                             Note(
@@ -275,26 +299,38 @@ class Client:
                 raise doubt from end
             raise
 
-    def _take_turn(self, operation: _Operation, until: float) -> None:
-        wait = self._pacer.reserve(operation.job_id or "account", until)
-        if wait is None:
+    def _take_turn(self, operation: ApiCall, until: float, *, in_doubt: bool) -> None:
+        def waiting(seconds: float) -> None:
+            self._reporter.progress(RateLimitWait(seconds))
+
+        model_id = "" if operation.job_id else operation.model_id
+        if not self._pacer.take(
+            operation.job_id or _ACCOUNT,
+            until,
+            waiting,
+            uses=model_id if operation.action == "DEPLOY" else "",
+            holds=model_id if operation.deploy_follows else "",
+            # An undeploy that may have been taken has begun the outage.
+            urgent=operation.ends_outage or (operation.deploy_follows and in_doubt),
+        ):
             raise RateLimited(
                 f"{operation.purpose}: not sent, the rate limit leaves no room before the time is up",
                 method=operation.method,
                 path=operation.path,
-                advice=self._slow_down(),
+                advice=slow_down(self.settings),
             )
-        if wait > 0:
-            self._reporter.progress(RateLimitWait(wait))
-            self._clock.sleep(wait)
 
     @contextmanager
-    def _connection(self, operation: _Operation, until: float) -> Iterator[None]:
-        """Room for one more connection.
+    def _connection(self, operation: ApiCall, until: float) -> Iterator[None]:
+        """Room for one more connection. What ends an outage needs none: there are no more of them than undeploys.
 
         Not the pool's own queue: nothing ends a wait in that, neither an interruption nor the time.
         """
-        while not self._connections.acquire(blocking=False):
+        if operation.ends_outage:
+            yield
+            return
+        connections = self._connections[operation.method]
+        while not connections.acquire(blocking=False):
             left = until - self._clock.monotonic()
             if left <= 0:
                 raise NotSent(
@@ -308,117 +344,7 @@ class Client:
         try:
             yield
         finally:
-            self._connections.release()
-
-    def _exchange(
-        self,
-        session: requests.Session,
-        operation: _Operation,
-        until: float,
-        query: Mapping[str, str] | None,
-        body: JsonValue,
-    ) -> DockJob:
-        """Send once and read the answer; every failure comes out as an `ApiError`."""
-        left = max(until - self._clock.monotonic(), 1.0)
-        try:
-            with session.request(
-                operation.method,
-                self.settings.host + operation.path,
-                params=query,
-                json=body,
-                timeout=(min(operation.connect_seconds, left), min(operation.read_seconds, left)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                answer = read_body(response, self._clock, self._clock.monotonic() + operation.read_seconds)
-        except requests.RequestException as failure:
-            raise self._broken(operation, failure) from failure
-        if not 200 <= response.status_code < 300:
-            raise self._refusal(operation, response, answer)
-        return self._dock_job(operation, response, answer)
-
-    def _dock_job(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> DockJob:
-        answer = self._redacted(answer)
-        try:
-            if not isinstance(answer, dict):
-                raise TypeError
-            job = DockJob.parse(answer)
-        except (TypeError, ValidationError):
-            raise BadAnswer(
-                f"{operation.purpose}: the answer has HTTP status {response.status_code} but is not a dock job",
-                method=operation.method,
-                path=operation.path,
-                status=response.status_code,
-                platform_message=message_in(answer),
-                advice=Advice(AdviceKind.CHECK_SIGN_IN_PAGE),
-            ) from None
-        # "A job is done" is not "my job is done".
-        wrong_id = operation.job_id and job.id != operation.job_id
-        wrong_model = job.model_id and job.model_id != operation.model_id
-        if wrong_id or wrong_model or (job.action and job.action != operation.action):
-            another = f"job {job.id}, action {job.action or '-'}, model {job.model_id or '-'}"
-            raise WrongJob(
-                f"{operation.purpose}: the platform answered with another job, expected {operation.action} of"
-                f" {operation.model_id}",
-                method=operation.method,
-                path=operation.path,
-                status=response.status_code,
-                platform_message=message_in(another),
-                advice=Advice(AdviceKind.LOOK_AT_MODEL),
-            )
-        self._known.set()
-        return job
-
-    def _broken(self, operation: _Operation, failure: requests.RequestException) -> ApiError:
-        cause = transport_error(failure)
-        detail = message_in(self._redacted(str(cause)))
-        certainly = never_sent(failure, cause)
-        kind = NotSent if certainly else AnswerLost
-        network = AdviceKind.TRUST_CERTIFICATE if isinstance(cause, SSLError) else AdviceKind.CHECK_NETWORK
-        came_back = "no connection" if certainly else "sent, but no whole answer came"
-        return kind(
-            f"{operation.purpose} at {self.settings.host}: {came_back} ({detail})",
-            method=operation.method,
-            path=operation.path,
-            advice=Advice(network) if certainly else None,
-        )
-
-    def _refusal(self, operation: _Operation, response: requests.Response, answer: JsonValue) -> Refused:
-        refusal = RefusedAnswer(
-            status=response.status_code,
-            answer=self._redacted(answer),
-            location=str(self._redacted(response.headers.get("Location", ""))),
-            action=operation.action,
-            model_id=operation.model_id,
-            job_id=operation.job_id,
-            scope=operation.scope,
-            host=self.settings.host,
-        )
-        kind, advice = refusal.meaning()
-        return kind(
-            f"{operation.purpose}: refused with HTTP status {refusal.status}",
-            method=operation.method,
-            path=operation.path,
-            status=refusal.status,
-            platform_message=refusal.message,
-            advice=self._slow_down() if kind is RateLimited else advice,
-            retry_after=retry_after(response.headers),
-        )
-
-    def _redacted(self, answer: JsonValue) -> JsonValue:
-        """What came back, without the key, should the platform or a proxy echo it."""
-        match answer:
-            case str():
-                return answer.replace(self.settings.api_key, "[koreai:apiKey]")
-            case list():
-                return [self._redacted(item) for item in answer]
-            case dict():
-                return {key: self._redacted(value) for key, value in answer.items()}
-            case _:
-                return answer
-
-    def _slow_down(self) -> Advice:
-        return Advice(AdviceKind.SLOW_DOWN, str(self.settings.requests_per_minute))
+            connections.release()
 
 
 def _retry(error: ApiError, wait_seconds: float) -> Retry:
@@ -438,7 +364,7 @@ def _retry(error: ApiError, wait_seconds: float) -> Retry:
             return Retry(RetryReason.BAD_ANSWER, wait_seconds=wait_seconds)
 
 
-def _spend(retries: RetryPolicy, operation: _Operation, failure: ApiError) -> RetryPolicy | None:
+def _spend(retries: RetryPolicy, operation: ApiCall, failure: ApiError) -> RetryPolicy | None:
     """The retries left after `failure`, None when the request must not be sent again."""
     try:
         if isinstance(failure, (NotSent, AnswerLost, BadAnswer)):

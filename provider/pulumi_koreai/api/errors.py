@@ -4,6 +4,7 @@
     ├── ConfigError             the host or the key is missing or unusable; nothing was sent
     ├── ApiError                one request: method, path, HTTP status, the platform's message, a hint
     │   ├── NotSent             the request can't have reached the platform (connection refused, DNS, TLS)
+    │   ├── OutageRefused       an undeploy, not sent: the deploy that is to follow would be refused
     │   ├── AnswerLost          it may have been taken: the connection broke, or timed out, before an answer
     │   ├── BadAnswer           an answer came that isn't the one of the contract
     │   ├── WrongJob            the answer is of another job than the one asked for
@@ -66,6 +67,7 @@ class AdviceKind(Enum):
     RUN_AGAIN = auto()
     BRING_THE_OTHER_UP = auto()  # the model
     CONFIRM_DEPLOY = auto()  # the model
+    KEY_CANT_DEPLOY = auto()
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,10 @@ class NotSent(ApiError):
     """The request can't have been taken: sending it again is safe, a deploy included."""
 
     transient = True
+
+
+class OutageRefused(ApiError):
+    """An undeploy that was not sent: the key may not deploy the model again, and nobody would serve its callers."""
 
 
 class AnswerLost(ApiError):

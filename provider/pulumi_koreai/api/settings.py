@@ -59,6 +59,13 @@ class Settings:
         default=60.0,
         metadata=About.metadata("The longest pause between two polls of a job, in seconds.", limits=(0.01, 3600)),
     )
+    answer_max_seconds: float = field(
+        default=3600.0,
+        metadata=About.metadata(
+            "The longest wait for the answer to one request, in seconds. The operation's timeout bounds it too.",
+            limits=(10, 86400),
+        ),
+    )
 
     @classmethod
     def about(cls) -> dict[str, About]:
@@ -110,6 +117,7 @@ class Settings:
             faults.append(SettingFault("api_key", "holds a character that no header can carry (it is not shown here)"))
         per_minute = number("requests_per_minute")
         poll_min, poll_max = number("poll_min_seconds"), number("poll_max_seconds")
+        answer_max = number("answer_max_seconds")
         shortest = cls.poll_min_seconds if poll_min is None else poll_min
         longest = max(cls.poll_max_seconds, shortest) if poll_max is None else poll_max
         if shortest > longest:
@@ -122,7 +130,14 @@ class Settings:
             )
         if faults:
             raise ConfigError(faults)
-        return cls(host.rstrip("/"), api_key, int(per_minute or cls.requests_per_minute), shortest, longest)
+        return cls(
+            host.rstrip("/"),
+            api_key,
+            int(per_minute or cls.requests_per_minute),
+            shortest,
+            longest,
+            answer_max or cls.answer_max_seconds,
+        )
 
 
 def is_loopback(host: str) -> bool:

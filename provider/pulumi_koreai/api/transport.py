@@ -2,14 +2,18 @@
 
 import json
 import re
+import socket
 import ssl
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import requests
 from pydantic import JsonValue
 from requests.adapters import HTTPAdapter
+from urllib3 import ProxyManager
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -26,13 +30,49 @@ from .settings import Settings, is_loopback
 USER_AGENT: Final = f"pulumi-koreai/{version('pulumi-koreai')}"
 
 CONNECTIONS_MAX: Final = 64
-"""Of the whole process: hundreds of waits need few at a time, unless the platform hangs."""
+"""For looks, and as many for the rest: hundreds of waits need few at a time, unless the platform hangs."""
+
+# An answer may be waited for an hour: a network that is gone meanwhile is noticed within two minutes.
+_KEEPALIVE: Final = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, option), value)
+        for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+        if hasattr(socket, option)
+    ),
+]
 
 _ANSWER_MAX_DEPTH: Final = 16
 # A failed job's reason may hold a container's whole log.
 _BODY_MAX_BYTES: Final = 1 << 22
 # A compressed block may be a thousand times as large as it came.
 _BLOCK_BYTES: Final = 1 << 12
+# Where a body is no JSON, or is cut off, its words are at its beginning.
+_TEXT_MAX_CHARS: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Body:
+    """An answer's body.
+
+    Attributes:
+        content: its JSON, or its text. Where it was too large: those fields of its JSON that came, the last one as far
+            as it came.
+        is_cut: whether it was too large.
+    """
+
+    content: JsonValue
+    is_cut: bool = False
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, socket_options=_KEEPALIVE, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, socket_options=_KEEPALIVE, **options)
+        return manager
 
 
 class _Session(requests.Session):
@@ -43,7 +83,7 @@ class _Session(requests.Session):
 def new_session(settings: Settings) -> requests.Session:
     """A session that sends the key, and nothing that it was not told to: no cookie, no `~/.netrc`, no redirect."""
     session = _Session()
-    adapter = HTTPAdapter(pool_maxsize=CONNECTIONS_MAX)
+    adapter = _Adapter(pool_maxsize=2 * CONNECTIONS_MAX)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "x-api-key": settings.api_key})
@@ -55,8 +95,8 @@ def new_session(settings: Settings) -> requests.Session:
     return session
 
 
-def read_body(response: requests.Response, clock: Clock, until: float) -> JsonValue:
-    """The answer's body as JSON, or its text. A body that is endless, or trickles, is cut off.
+def read_body(response: requests.Response, clock: Clock, until: float) -> Body:
+    """The answer's body. One that is endless, or trickles, is cut off.
 
     Args:
         response: a streamed one.
@@ -79,10 +119,56 @@ def read_body(response: requests.Response, clock: Clock, until: float) -> JsonVa
         if 200 <= response.status_code < 300:
             raise
     text = bytes(content).decode("utf-8", "replace")
+    if len(content) > _BODY_MAX_BYTES:
+        return Body(_shallow(what_came(text), _ANSWER_MAX_DEPTH) or text[:_TEXT_MAX_CHARS], is_cut=True)
     try:
-        return _shallow(json.loads(text), _ANSWER_MAX_DEPTH)
+        return Body(_shallow(json.loads(text), _ANSWER_MAX_DEPTH))
     except (ValueError, RecursionError):
-        return text
+        return Body(text[:_TEXT_MAX_CHARS])
+
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*', re.DOTALL)
+_DECODER: Final = json.JSONDecoder()
+
+
+def what_came(text: str, at: int = 0, depth: int = _ANSWER_MAX_DEPTH) -> JsonValue:
+    """The JSON at `at` of a text that was cut off: of an object its fields, the last one as far as it came."""
+    at = _after_space(text, at)
+    if beginning := _STRING.match(text, at, at + _TEXT_MAX_CHARS):
+        return _closed(beginning[0])
+    if not text.startswith("{", at) or not depth:
+        return None
+    fields: dict[str, JsonValue] = {}
+    while text[at : at + 1] in ("{", ","):
+        try:
+            key, at = _DECODER.raw_decode(text, _after_space(text, at + 1))
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(key, str):
+            break
+        value_at = _after_space(text, at) + 1  # after the colon
+        try:
+            fields[key], at = _DECODER.raw_decode(text, _after_space(text, value_at))
+        except (ValueError, RecursionError):
+            fields[key] = what_came(text, value_at, depth - 1)
+            break
+        at = _after_space(text, at)
+    return fields
+
+
+def _after_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _closed(beginning: str) -> str | None:
+    for cut_escape in range(6):
+        try:
+            return str(json.loads(beginning[: len(beginning) - cut_escape] + '"'))
+        except ValueError:
+            continue
+    return None
 
 
 def _block(response: requests.Response) -> bytes:
@@ -104,7 +190,7 @@ def transport_error(failure: BaseException | None) -> HTTPError:
     return cause if isinstance(cause, known) else ProtocolError(str(failure or "the answer is not of the contract"))
 
 
-def never_sent(failure: requests.RequestException, cause: HTTPError) -> bool:
+def never_sent(failure: Exception, cause: HTTPError) -> bool:
     """Whether the request can't have reached the platform."""
     if isinstance(cause, SSLError):
         # The same class is raised for a handshake that failed and for a connection that broke later.

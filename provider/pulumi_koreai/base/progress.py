@@ -77,7 +77,20 @@ class Retry:
         return f"{self.reason.value} {self.status}" if self.status else self.reason.value
 
 
-Progress: TypeAlias = JobProgress | RateLimitWait | Retry
+@dataclass(frozen=True)
+class AnswerWait:
+    """A request that changes something was sent, and its answer is waited for.
+
+    Attributes:
+        verb: what it asks for.
+        elapsed_seconds: since it was sent.
+    """
+
+    verb: JobVerb
+    elapsed_seconds: float
+
+
+Progress: TypeAlias = JobProgress | RateLimitWait | Retry | AnswerWait
 
 
 class NoteKind(Enum):
@@ -94,6 +107,7 @@ class NoteKind(Enum):
     LEFT_ALONE = "the model is another resource's now"
     ASTRAY = "an earlier run sent something for the model and ended before the state had it"
     STILL_RUNS = "the model was to be replaced and still runs as declared"
+    ANSWER_CUT = "an answer was too large, and only its beginning was read"
 
 
 @dataclass(frozen=True)
@@ -150,6 +164,8 @@ def formatted(progress: Progress) -> str:
             return f"waiting {progress.wait_seconds:.0f} s for the rate limit"
         case Retry():
             return f"{progress.why}; trying again in {progress.wait_seconds:.0f} s"
+        case AnswerWait():
+            return f"waiting for the answer to the {progress.verb}, {spoken(progress.elapsed_seconds)} so far"
         case JobProgress():
             parts = [f"{progress.verb}ing" + ("" if progress.percent is None else f" {progress.percent} %")]
             if progress.elapsed_seconds is not None:

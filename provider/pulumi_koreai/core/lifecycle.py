@@ -79,7 +79,7 @@ class Lifecycle:
             trace: writes down what is sent, if it is given.
         """
         self.record = record
-        self._cut_off = False  # whether this call has undeployed the model
+        self._cut_off = False  # whether the model is down until this call deploys it
         self._model_id, self._clock, self._rng, self._reporter = model_id, clock, rng, reporter
         self._trace = trace or Trace(None, "", model_id, "", record)
         self._of_client = Overheard(reporter)
@@ -99,11 +99,15 @@ class Lifecycle:
             ApiError: a request failed; `record` says whether it may have been taken.
         """
         deadline = None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds
-        while (step := next_step(self.record, goal)) is not None:
-            self._clock.sleep(0)  # an interruption since the last wait ends the call here, before anything is sent
-            if deadline is not None and step in (Step.DEPLOY, Step.UNDEPLOY) and self._clock.monotonic() >= deadline:
-                raise self._too_late(step, timeout_seconds or 0.0)
-            self._do(step, goal, deadline)
+        try:
+            while (step := next_step(self.record, goal)) is not None:
+                self._clock.sleep(0)  # an interruption since the last wait ends the call here, before anything is sent
+                sends = step in (Step.DEPLOY, Step.UNDEPLOY)
+                if deadline is not None and sends and self._clock.monotonic() >= deadline:
+                    raise self._too_late(step, timeout_seconds or 0.0)
+                self._do(step, goal, deadline)
+        finally:
+            self._client.release_place(self._model_id)
 
     def retire(self, timeout_seconds: float | None = None) -> None:
         """Undeploy the model for good: that there is no such model (any more) is a success too, where that is certain.
@@ -180,7 +184,7 @@ class Lifecycle:
             case Step.RESUME:
                 self._resume(deadline)
             case Step.UNDEPLOY:
-                self._undeploy(deadline)
+                self._undeploy(deadline, deploy_follows=goal.request is not None)
             case Step.DEPLOY:
                 assert goal.request is not None
                 self._deploy(goal.request, deadline)
@@ -225,9 +229,10 @@ class Lifecycle:
     def _sent_deploy(self, request: DeployRequest, until: float) -> DockJob:
         """The job of a deploy. One that ends an outage is sent again while something odd keeps it from the platform."""
         odd_since: float | None = None
+        oddities: list[Retry] = []
         while True:
             try:
-                return self._client.deploy(
+                job = self._client.deploy(
                     self._model_id,
                     request,
                     until,
@@ -239,18 +244,27 @@ class Lifecycle:
                 odd_since = now if odd_since is None else odd_since
                 if error.may_be_taken or not self._bears(error, odd_since) or now + _ODDITY_PAUSE_SECONDS >= until:
                     raise
-                self._reporter.progress(Retry(RetryReason.REFUSED, error.status, _ODDITY_PAUSE_SECONDS))
+                oddities.append(Retry(RetryReason.REFUSED, error.status, _ODDITY_PAUSE_SECONDS))
+                self._reporter.progress(oddities[-1])
                 self._clock.sleep(_ODDITY_PAUSE_SECONDS)
+            else:
+                if oddities:
+                    attempts, last = len(oddities) + 1, oddities[-1]
+                    again = Note(NoteKind.SENT_AGAIN, self._model_id, attempts=attempts, last_failure=last)
+                    self._reporter.note(again)
+                return job
 
     def _bears(self, error: ApiError, since: float) -> bool:
-        """Whether an oddity is borne a while longer, as the model is down by this call's doing."""
+        """Whether an oddity is borne a while longer, as the model is down until this call deploys it."""
         return self._cut_off and error.may_pass and self._clock.monotonic() - since < _ODDITY_SECONDS
 
-    def _undeploy(self, deadline: float | None) -> None:
+    def _undeploy(self, deadline: float | None, *, deploy_follows: bool) -> None:
         before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
         lost = replace(before, state=ModelState.FAILED, job_id="", last_action="UNDEPLOY", last_status=UNKNOWN_STATUS)
         try:
-            job = self._client.undeploy(self._model_id, until, watch=self._trace.about_to("UNDEPLOY"))
+            job = self._client.undeploy(
+                self._model_id, until, deploy_follows=deploy_follows, watch=self._trace.about_to("UNDEPLOY")
+            )
         except NotDeployed:
             self._was_not_deployed(before)
             return
@@ -266,7 +280,7 @@ class Lifecycle:
         except Exception:
             self.record = lost
             raise
-        self._cut_off = True
+        self._cut_off = deploy_follows
         job = self._wait(job, "UNDEPLOY", until, sent_here=True)
         if job.failed:
             raise self._failure(job, "UNDEPLOY").advising(Advice(AdviceKind.FIX_AND_UNDEPLOY_AGAIN))
@@ -296,6 +310,8 @@ class Lifecycle:
             ) from None
         if job.failed:
             self._note(NoteKind.JOB_FAILED, action, job.id, job.reason)
+        elif action == "UNDEPLOY":
+            self._cut_off = True  # by an earlier call: what follows ends that outage
 
     def _wait(self, job: DockJob, action: Action, until: float, *, sent_here: bool) -> DockJob:
         """Wait until the job has ended, well or not, keeping `record` up with it.

@@ -66,6 +66,8 @@ ADVICE: Mapping[AdviceKind, str] = {
     " its timeout ({timeouts}).",
     AdviceKind.BRING_THE_OTHER_UP: "{subject} is left as it is and stays in the state. Fix what stopped the other"
     " resource, then run `{apply}` again; or take its entry out, and {subject} is undeployed.",
+    AdviceKind.KEY_CANT_DEPLOY: "The deploy that is to follow would be refused too: the model was left running. Let the"
+    " key in {api_key} deploy models, or set one that may, then run `{apply}` again.",
     AdviceKind.RUN_AGAIN: "Run the command again: an undeploy may be repeated.",
 }
 """What to do, by its kind. `{apply}`, `{host}` and the like are the front end's own; `{subject}` is the advice's."""
@@ -136,6 +138,9 @@ class Renderer:
                     f" entry that declares {model}. If none does, declare it again and take it out with the next"
                     f" `{self.apply}`; or look at it in the console, then remove {note.reason}."
                 )
+            case NoteKind.ANSWER_CUT:
+                about = f"{verb} job {job} of {model}"
+                return f"{about}: the platform's answer is larger than 4 MiB, and only its beginning was read."
             case NoteKind.LEFT_ALONE:
                 stays = f"{model} is now managed by another resource; not undeploying it."
                 if not note.doubtful:

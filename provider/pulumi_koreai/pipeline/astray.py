@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,9 @@ class StackJournal:
         Args:
             stack: its name, without an organisation.
         """
-        project = YamlFile.read(Path("Pulumi.yaml").read_bytes()).data
+        project: object = None
+        with suppress(OSError):  # without a project the engine says so
+            project = YamlFile.read(Path("Pulumi.yaml").read_bytes()).data
         name = project.get("name", "") if isinstance(project, dict) else ""
         self._journal = Journals(journal_folder(), lambda: 0.0, lambda _: None).of(f"{name}.{stack}")
 

@@ -13,6 +13,7 @@ PULUMI: Final = Renderer(
         "requests_per_minute": "koreai:requestsPerMinute",
         "poll_min_seconds": "koreai:pollMinSeconds",
         "poll_max_seconds": "koreai:pollMaxSeconds",
+        "answer_max_seconds": "koreai:answerMaxSeconds",
     },
     how_to_set={
         "host": f"Set it with `pulumi config set koreai:host https://…` or in {HOST_ENV}",

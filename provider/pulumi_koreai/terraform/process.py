@@ -19,6 +19,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
 from ..api.errors import ConfigError, SettingFault
 from ..api.settings import About, Settings
+from ..base.clock import wait_in_steps
 from ..base.progress import Note, NoteKind, Progress, formatted
 from ..core.rules import Record
 from ..core.service import ClientFactory, Service, Witness
@@ -142,6 +143,9 @@ class ProviderProcess:
     def sleep(self, seconds: float) -> None:
         if self._stop.wait(max(seconds, 0.0)):
             raise Interrupted
+
+    def wait(self, done: threading.Event, seconds: float) -> bool:
+        return wait_in_steps(self, done, seconds)
 
     def progress(self, progress: Progress) -> None:
         # Terraform has no place for it but its log: TF_LOG=info.

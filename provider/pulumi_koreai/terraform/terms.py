@@ -8,7 +8,15 @@ from ..core.renderer import Renderer
 TERRAFORM: Final = Renderer(
     apply="terraform apply",
     settings={
-        name: name for name in ("host", "api_key", "requests_per_minute", "poll_min_seconds", "poll_max_seconds")
+        name: name
+        for name in (
+            "host",
+            "api_key",
+            "requests_per_minute",
+            "poll_min_seconds",
+            "poll_max_seconds",
+            "answer_max_seconds",
+        )
     },
     how_to_set={
         "host": f"Set it in the provider's block or in {HOST_ENV}",

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from pulumi.dynamic import DiffResult
 
-from pulumi_koreai.api import client
+from pulumi_koreai.api import client, exchange
 from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.core import lifecycle, recovery, service
 from pulumi_koreai.core.lifecycle import Lifecycle
@@ -256,7 +256,7 @@ def keep_what_is_retired(patch: pytest.MonkeyPatch) -> None:
 
 
 def tell_what_came_back_as_it_is(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(client.Client, "_redacted", lambda _, answer: answer)
+    patch.setattr(exchange.Exchanger, "_redacted", lambda _, answer: answer)
 
 
 def ask_in_a_preview(patch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ class WiredClient(Client):
     """The real client, on a wire that ends in `serve`."""
 
     def __init__(
-        self, serve: Serve, clock: SimClock, reporter: Reporter | None = None, settings: Settings = SETTINGS
+        self, serve: Serve, clock: Clock, reporter: Reporter | None = None, settings: Settings = SETTINGS
     ) -> None:
         super().__init__(settings, clock, Random(5), reporter, self._to_the_wire)
         self._serve = serve

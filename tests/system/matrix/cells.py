@@ -177,6 +177,11 @@ class Stack:
         return answer.message
 
 
+def _strikes_others(run: Run) -> bool:
+    """Whether the platform goes away, or a deploy is refused for the key, with which no outage is begun then."""
+    return run.kind in ("away", DOWN) or (run.what.strikes == "deploy" and run.kind in ("401", "403"))
+
+
 class Cells:
     """Both hosts and the platform, as a context manager."""
 
@@ -207,10 +212,10 @@ class Cells:
         self._emulator.__exit__(*error)
 
     def run(self, runs: Iterable[Run]) -> dict[Run, Seen]:
-        """Run cells, many at once, but for those in which the platform goes away: that strikes others too."""
+        """Run cells, many at once, but for those that strike others of the same process or platform too."""
         batches: dict[str, list[Run]] = {}
         for run in runs:
-            batches.setdefault(run.model if run.kind in ("away", DOWN) else run.what.strikes, []).append(run)
+            batches.setdefault(run.model if _strikes_others(run) else run.what.strikes, []).append(run)
         return {run: seen for batch in batches.values() for run, seen in self._run_together(batch).items()}
 
     def _run_together(self, runs: list[Run]) -> dict[Run, Seen]:
