@@ -1,7 +1,8 @@
 """`koreai check FILE…`: all the errors in stack files, each with its place; no engine and no key.
 
 Each is a line `file:line:column: what`, as compilers write it. The place is that of the key at fault, or of the nearest
-one above a key that is missing. The exit status is 0 without an error, 1 with one, 2 when a file can't be opened.
+one above a key that is missing. The exit status is 0 without an error, 1 with one, 2 when a file or the revision can't
+be read.
 
 It says what the program would say (`entries.read`, `Settings.read`), and what only the file shows: a key that is
 there twice, a misspelt `koreai:` setting, an API key that is not encrypted.
@@ -9,37 +10,40 @@ there twice, a misspelt `koreai:` setting, an API key that is not encrypted.
 And what only several files show, when they are checked together: a model that two stacks have on one platform, as their
 hosts say. It is an error with `deployed: false` too: one stack would undeploy what the other deploys. An encrypted host
 is compared with none, and neither is a host with the one of the environment, which only the stacks without one share.
+
+And with `--since REVISION` what only a change shows: a model that has moved from one stack's file to another's. It is
+an error until the new entry has `adopt: true`, and a note then: no file tells whether the old stack's state has let it
+go (`moves.py`).
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Final
-from urllib.parse import urlsplit
 
 from ..api.declared import UNKNOWN
 from ..api.errors import ConfigError
 from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
 from ..core.faults import Path, error_count, fit
-from .entries import MODELS_KEY, StackFileError, model_ids, read_entries
+from .entries import MODELS_KEY, StackFileError, read_entries
+from .moves import FileMove, moves_between, way, what_moves
+from .revision import RevisionError, files_at
 from .schema import SETTINGS
+from .stack_models import StackConfig, StackModels, as_text
 from .terms import PULUMI
 from .yamlfile import NotYaml, Place, YamlFile
 
 _API_KEY: Final = PULUMI.settings["api_key"]
 _HOST: Final = PULUMI.settings["host"]
-_CONFIG: Final = "config"
 _ENVIRONMENT: Final = "environment"
 _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
     f" set that with `pulumi config set --secret {_API_KEY}`"
 )
-_PORTS: Final = {"http": 80, "https": 443}
 _EXIT_FAULTS: Final = 1
 _EXIT_UNREADABLE: Final = 2
 
@@ -65,13 +69,11 @@ class _Checked:
 
     Attributes:
         findings: all its faults, from its top to its end.
-        platform: where its models are; "": where the environment says; None: that can't be read here.
-        models: its models by their ids, each with its entry's name and place; of two entries the first.
+        declares: its models.
     """
 
     findings: list[Finding]
-    platform: str | None = None
-    models: Mapping[str, tuple[str, Place]] = field(default_factory=dict)
+    declares: StackModels = field(default_factory=StackModels)
 
 
 def findings(content: bytes) -> list[Finding]:
@@ -89,26 +91,16 @@ def _checked(content: bytes) -> _Checked:
         for key, place, first in file.repeated
     ]
     whole = file.data if isinstance(file.data, Mapping) else {}
-    config = whole.get(_CONFIG)
-    # The engine takes a key without a namespace for one of the project, and an old form with `config` between the two.
-    written_as = {_full(key): key for key in config} if isinstance(config, Mapping) else {}
-    values = {full: config[key] for full, key in written_as.items()} if isinstance(config, Mapping) else {}
-    for key, text in _settings_faults(values):
-        setting: Path = (_CONFIG, written_as.get(key, key))
+    config = StackConfig.of(file)
+    for key, text in _settings_faults(config.values):
+        setting = config.path(key)
         found.append(Finding(file.place(setting), clean(f"{key}: {text}"), setting))
-    models_path: Path = (_CONFIG, written_as.get(MODELS_KEY, MODELS_KEY))
-    elsewhere = values.get(MODELS_KEY) is None and bool(whole.get(_ENVIRONMENT))  # Pulumi ESC may have them
-    for path, text in () if elsewhere else _models_faults(values.get(MODELS_KEY)):
+    models_path = config.path(MODELS_KEY)
+    models = config.values.get(MODELS_KEY)
+    elsewhere = models is None and bool(whole.get(_ENVIRONMENT))  # Pulumi ESC may have them
+    for path, text in () if elsewhere else _models_faults(models):
         found.append(Finding(file.place((*models_path, *path)), clean(text), (*models_path, *path)))
-    models: dict[str, tuple[str, Place]] = {}
-    for name, model_id in model_ids(values.get(MODELS_KEY)):
-        models.setdefault(model_id, (name, file.place((*models_path, name, "modelId"))))
-    return _Checked(sorted(set(found)), _platform(values.get(_HOST)), models)
-
-
-def _full(key: str) -> str:
-    namespace, colon, name = key.partition(":")
-    return f"{namespace}:{name.removeprefix('config:')}" if colon else f"{MODELS_KEY.partition(':')[0]}:{key}"
+    return _Checked(sorted(set(found)), StackModels.of(file))
 
 
 def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -124,7 +116,7 @@ def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if config.get(_API_KEY) not in (None, "", UNKNOWN):
         yield _API_KEY, _IN_PLAIN_TEXT
     # What is encrypted can't be read here, and what is not there may be in the environment.
-    readable = {key: _as_text(config[key]) for key in SETTINGS if config.get(key, UNKNOWN) is not UNKNOWN}
+    readable = {key: as_text(config[key]) for key in SETTINGS if config.get(key, UNKNOWN) is not UNKNOWN}
     stand_ins = {_HOST: readable.get(_HOST) or "https://not-set.example.com", _API_KEY: "not-read"}
     values = readable | stand_ins
     try:
@@ -132,13 +124,6 @@ def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     except ConfigError as error:
         for fault in error.faults:
             yield PULUMI.settings[fault.setting], fault.problem
-
-
-def _as_text(value: object) -> str:
-    """As the engine hands a setting on."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, default=str)
 
 
 def _models_faults(models: object) -> Iterator[tuple[Path, str]]:
@@ -158,17 +143,6 @@ def _models_faults(models: object) -> Iterator[tuple[Path, str]]:
                 yield (name, *fault.path), f"{fit(name)}: {fault}"
 
 
-def _platform(host: object) -> str | None:
-    if host is UNKNOWN:
-        return None
-    text = _as_text(host).strip()
-    try:
-        url = urlsplit(text)
-        return f"{url.hostname}:{url.port or _PORTS.get(url.scheme)}" if url.hostname else text
-    except ValueError:
-        return text  # reported already: a fault of the setting
-
-
 @dataclass(frozen=True)
 class _Owner:
     file: FilePath
@@ -183,46 +157,92 @@ def _contended(name: str, checked: _Checked, owners: dict[tuple[str, str], _Owne
         checked: what it holds.
         owners: who has a model, by its platform and its id.
     """
-    if checked.platform is None:
+    declares = checked.declares
+    if declares.platform is None:
         return
     file = FilePath(name).resolve()  # named twice, it is one stack
-    where = "the same platform" if checked.platform else f"the platform of {HOST_ENV}, as neither file has {_HOST}"
-    for model_id, (entry, place) in checked.models.items():
-        this = _Owner(file, f"'{fit(entry)}' at {name}:{place.line}:{place.column}")
-        owner = owners.setdefault((checked.platform, model_id), this)
+    where = "the same platform" if declares.platform else f"the platform of {HOST_ENV}, as neither file has {_HOST}"
+    for model_id, model in declares.models.items():
+        this = _Owner(file, f"'{fit(model.entry)}' at {name}:{model.place.line}:{model.place.column}")
+        owner = owners.setdefault((declares.platform, model_id), this)
         if owner.file != file:
             twin = f"modelId: {fit(model_id)} is also the model of {owner.place}, on {where}"
-            yield Finding(place, clean(f"{entry}: {twin}; a model has one deployment, so one stack"))
+            yield Finding(model.place, clean(f"{model.entry}: {twin}; a model has one deployment, so one stack"))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files; gives the exit status."""
+def _moves(files: Mapping[str, _Checked], revision: str) -> Iterator[FileMove]:
+    """The models that have moved between the files since a revision.
+
+    Raises:
+        RevisionError: it can't be read.
+    """
+    names: dict[FilePath, str] = {}
+    for name in files:
+        names.setdefault(FilePath(name).resolve(), name)
+    folders = {file.parent: FilePath(name).parent for file, name in names.items()}
+    before = {
+        names.get(file) or str(folders[file.parent] / file.name): StackModels.read(content)
+        for file, content in files_at(revision, names).items()
+    }
+    return moves_between(before, {name: files[name].declares for name in names.values()}, revision)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="koreai check",
         description="Lists all the errors in stack files, as file:line:column: what. Needs no engine and no key.",
-        epilog="The exit status is 0 without an error, 1 with one, 2 when a file can't be opened.",
+        epilog="The exit status is 0 without an error, 1 with one, 2 when a file or the revision can't be read.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="as stacks/Pulumi.prod.yaml; those of all stacks together"
     )
-    names: list[str] = parser.parse_args(argv).files
-    owners: dict[tuple[str, str], _Owner] = {}
+    parser.add_argument(
+        "--since",
+        metavar="REVISION",
+        help="of git, as origin/main: also find models that have moved from one file to another since then",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the files; gives the exit status."""
+    options = _parser().parse_args(argv)
+    names: list[str] = options.files
     status = total = 0
+    files: dict[str, _Checked] = {}
     for name in names:
         try:
-            checked = _checked(FilePath(name).read_bytes())
+            files[name] = _checked(FilePath(name).read_bytes())
         except OSError as error:
             print(f"{name}: can't be opened: {error.strerror}", file=sys.stderr)
             status = _EXIT_UNREADABLE
-            continue
-        found = sorted({*checked.findings, *_contended(name, checked, owners)})
+    moves: list[FileMove] = []
+    if options.since is not None:
+        try:
+            moves = list(_moves(files, options.since))
+        except RevisionError as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = _EXIT_UNREADABLE
+    owners: dict[tuple[str, str], _Owner] = {}
+    for name, checked in files.items():
+        moved = {_moved(move) for move in moves if move.file == name and not move.moved.adopted}
+        found = sorted({*checked.findings, *_contended(name, checked, owners), *moved})
         total += len(found)
         for finding in found:
             print(f"{name}:{finding.place.line}:{finding.place.column}: {finding.text}")
+    for move in moves:
+        if move.moved.adopted:  # only the old stack's state tells whether that is enough
+            place = f"{move.file}:{move.model.place.line}:{move.model.place.column}"
+            print(f"{place}: note: {_moved(move).text}", file=sys.stderr)
     if total:
         print(f"{error_count(total)} in {len(names)} file{'s' if len(names) != 1 else ''}", file=sys.stderr)
     return status or (_EXIT_FAULTS if total else 0)
+
+
+def _moved(move: FileMove) -> Finding:
+    text = f"{move.model.entry}: modelId: {what_moves(move.moved)}; {way(move.moved)}"
+    return Finding(move.model.place, clean(text))
 
 
 if __name__ == "__main__":
