@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pulumi_koreai.pipeline.commands import FAILED, FINE, Outcome, Stack
 from pulumi_koreai.pipeline.forge import Forge, ForgeError, GitHub
 from pulumi_koreai.pipeline.forge import forge as forge_of
 from pulumi_koreai.report.command import MAX_CHARS
+from pulumi_koreai.report.engine_json import MODEL_TYPE, Digest, read_engine_json
 from tests.pipeline.forges import TOKEN, ForgeServer
 
 BOT = {"type": "Bot"}
@@ -83,6 +85,33 @@ def test_a_stack_whose_preview_failed_is_not_brought_up_and_the_others_are(githu
     ]
     assert pipeline.preview(stacks, github, []) == FAILED
     assert (tmp_path / "output").read_text() == 'stacks=["fine"]\n'
+
+
+def planned(*steps: Mapping[str, object]) -> Digest:
+    digest = read_engine_json(json.dumps({"steps": steps}))
+    assert isinstance(digest, Digest)
+    return digest
+
+
+def test_a_model_that_moves_is_refused_at_the_top_of_the_comment_and_neither_stack_is_brought_up(
+    forge: ForgeServer, github: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stacks").mkdir()
+    for name in ("one", "two", "three"):
+        (tmp_path / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {koreai:host: https://h, models: {}}\n")
+    of = {"type": MODEL_TYPE}
+    here = {"op": "delete", "urn": "urn:pulumi:one::p::t::chat", "oldState": {**of, "id": "cm-1"}}
+    there = {"op": "create", "urn": "urn:pulumi:two::p::t::chat", "newState": {**of, "inputs": {"model_id": "cm-1"}}}
+    stacks = [
+        Foretold(Outcome(name, f"The summary of {name}.", changes=True, digest=planned(*steps)))
+        for name, steps in {"one": [here], "two": [there], "three": []}.items()
+    ]
+    assert pipeline.preview(stacks, github, []) == FAILED
+    (comment,) = forge.comments
+    assert comment["body"].index("**Refused: 1 model would be undeployed") < comment["body"].index("- `one`: The summ")
+    assert (tmp_path / "output").read_text() == 'stacks=["three"]\n'
+    assert pipeline.preview(stacks[1:], github, []) == FINE, "what lets it go is not in this preview"
 
 
 def test_after_a_signal_no_further_stack_is_previewed_and_none_looks_unchanged(

@@ -16,7 +16,12 @@ from tests.system.engine.workspace import KEY, ROOT
 PAGE = (ROOT / "docs" / "gitops.md").read_text()
 MARK = "=== the next step"
 STACK = "stacks/Pulumi.production.yaml"
-PAGES = [ROOT / "docs" / "gitops.md", ROOT / "docs" / "teams.md", ROOT / "policy" / "README.md"]
+PAGES = [
+    ROOT / "docs" / "gitops.md",
+    ROOT / "docs" / "moving.md",
+    ROOT / "docs" / "teams.md",
+    ROOT / "policy" / "README.md",
+]
 
 
 def blocks(*kinds: str) -> list[tuple[str, str]]:

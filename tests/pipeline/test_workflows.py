@@ -1,8 +1,11 @@
 """What the workflows promise, read from their files; and what a linter that knows GitHub's rules says of them."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import yaml
 
 from tests.pipeline.workflows import GITLAB, WORKFLOWS, workflow
+from tests.stackfile.entries import SHORT
 from tests.system.engine.workspace import ROOT
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
@@ -87,7 +91,8 @@ def test_each_action_is_pinned_by_its_commit_and_leaves_no_token_behind(name: st
     checkouts = [
         step for step in workflow(name)["jobs"][job]["steps"] if step.get("uses", "").startswith("actions/checkout@")
     ]
-    assert [step["with"] for step in checkouts] == [{"persist-credentials": False}]
+    compares = {"fetch-depth": 2} if (name, job) == ("preview", "check") else {}
+    assert [step["with"] for step in checkouts] == [{"persist-credentials": False} | compares]
 
 
 @pytest.mark.parametrize("name, job", JOBS)
@@ -113,6 +118,45 @@ def test_a_pull_request_from_a_fork_gets_the_check_alone() -> None:
     assert "head.repo.full_name == github.repository" in jobs["preview"]["if"]
     assert "environment" not in jobs["check"]
     assert "secrets." not in str(jobs["check"])
+
+
+def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) -> None:
+    """GitHub hands a run the merge of the pull request, and as many commits of it as the checkout asks for."""
+    job = workflow("preview")["jobs"]["check"]
+    depth = next(step["with"]["fetch-depth"] for step in job["steps"] if "checkout" in step.get("uses", ""))
+    (script,) = (step["run"] for step in job["steps"] if "koreai check" in step.get("run", ""))
+    who = {f"GIT_{who}_{what}": "ann@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **who}
+
+    def sh(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["bash", "-ec", command], cwd=folder, env=env, capture_output=True, text=True, check=False
+        )
+
+    def write(*stacks: str) -> None:
+        for stack in ("one", "two"):
+            entry = f"{{chat: {json.dumps(SHORT)}}}" if stack in stacks else "{}"
+            (origin / "stacks" / f"Pulumi.{stack}.yaml").write_text(f"config: {{koreai-models:models: {entry}}}\n")
+
+    origin, run = tmp_path / "origin", tmp_path / "run"
+    (origin / "stacks").mkdir(parents=True)
+    write("one")
+    sh(origin, "git init -q -b main; git add .; git commit -qm base; git checkout -qb move")
+    write("two")
+    sh(
+        origin,
+        "git commit -qam move; git checkout -q main; git commit -q --allow-empty -m later; git merge -q --no-edit move",
+    )
+    sh(tmp_path, f"git clone -q --depth {depth} file://{origin} run")
+    (run / ".venv").symlink_to(sys.prefix)
+    ended = sh(run, script)
+    assert ended.returncode == 1, ended.stderr
+    assert "cm-1 moves from entry chat of stack one" in ended.stdout
+
+    script = yaml.safe_load(GITLAB.read_text())["preview"]["script"][-1]
+    assert sh(run, script).returncode == 0, "not of a merge request"
+    ended = sh(run, f"CI_MERGE_REQUEST_DIFF_BASE_SHA=$(git rev-parse HEAD^)\n{script}")
+    assert "cm-1 moves from entry chat of stack one" in ended.stdout
 
 
 def test_every_pull_request_is_previewed_so_that_no_comment_is_left_behind() -> None:

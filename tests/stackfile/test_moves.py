@@ -68,8 +68,8 @@ def test_a_model_that_moves_is_an_error_with_both_places_and_the_way(repository:
     assert (status, said) == (1, "1 error in 2 files\n")
     [error] = errors
     assert error == (
-        f"stacks/Pulumi.two.yaml:4:{column}: talk: modelId: cm-1 moves from 'chat' of one"
-        f" (stacks/Pulumi.one.yaml:4:{column} in base) to 'talk' of two: `pulumi up` of one undeploys it;"
+        f"stacks/Pulumi.two.yaml:4:{column}: talk: modelId: cm-1 moves from entry chat of stack one"
+        f" (stacks/Pulumi.one.yaml:4:{column} in base) to entry talk of stack two: `pulumi up` of one undeploys it;"
         " first write `adopt: true` in the new entry and take the old one out of its stack's state with"
         " `pulumi state delete`: docs/moving.md"
     )
@@ -85,7 +85,7 @@ def test_where_the_new_entry_adopts_it_what_is_left_to_do_is_a_note(repository: 
     status, errors, said = repository.check()
     assert (status, errors) == (0, [])
     assert said.startswith("stacks/Pulumi.two.yaml:4:")
-    assert "note: chat: modelId: cm-1 moves from 'chat' of one (" in said
+    assert "note: chat: modelId: cm-1 moves from entry chat of stack one (" in said
     assert "; first take the old one out of its stack's state with `pulumi state delete`: docs/moving.md\n" in said
 
 
@@ -139,7 +139,7 @@ def test_a_model_out_of_a_file_that_is_gone_is_an_error_unless_the_file_is_renam
     repository.remove("one")
     repository.write("two", chat={})
     _, [error], _ = repository.check()
-    assert "cm-1 moves from 'chat' of one (stacks/Pulumi.one.yaml:4:" in error
+    assert "cm-1 moves from entry chat of stack one (stacks/Pulumi.one.yaml:4:" in error
     repository.write("two")
     repository.write("renamed", chat={}, talk={"modelId": "cm-2"})
     assert repository.check() == (0, [], ""), "as after `pulumi stack rename`"

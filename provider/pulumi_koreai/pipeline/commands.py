@@ -16,7 +16,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
@@ -27,6 +27,8 @@ from pulumi_koreai.pipeline.forge import TOKENS, Forge, ForgeError, forge
 from pulumi_koreai.report import markdown
 from pulumi_koreai.report.command import LEAST_MAX_CHARS, MAX_CHARS, REFUSED
 from pulumi_koreai.report.engine_json import Digest, ReadingError, read_engine_json
+from pulumi_koreai.report.moves import PreviewMove, StackPreview, preview_moves, refusal
+from pulumi_koreai.stackfile.stack_models import StackModels
 from pulumi_koreai.stackfile.yamlfile import YamlFile
 
 FINE: Final = 0
@@ -65,6 +67,7 @@ class Outcome:
         details: the rest, as long as it has to be.
         failed: it could not be done, or it is refused: by the check of the file, a policy, a protection, `--fail-on`.
         changes: of a preview: `up` would change something.
+        digest: of a preview: what the engine would do; None where it came to nothing.
     """
 
     stack: str
@@ -72,6 +75,7 @@ class Outcome:
     details: str = ""
     failed: bool = False
     changes: bool = False
+    digest: Digest | None = None
 
     @property
     def report(self) -> str:
@@ -91,7 +95,7 @@ class Stack:
         self.name = name
         self._env = env
         short = name.rpartition("/")[2]
-        self._file = Path("stacks", f"Pulumi.{short}.yaml")
+        self.file = Path("stacks", f"Pulumi.{short}.yaml")
         self._policies = Path("policy", f"{short}.json")
         self._digest = scratch / "preview.json"
         self._events = scratch / "events.jsonl"
@@ -108,12 +112,12 @@ class Stack:
         """
         if _signals:
             return Outcome(self.name, "**There is no preview**: this run was interrupted before it.", failed=True)
-        faults = self._tool("check", str(self._file))
+        faults = self._tool("check", str(self.file))
         if faults.returncode:
-            summary = f"**The stack's file has faults**: `koreai check {self._file}` lists them."
+            summary = f"**The stack's file has faults**: `koreai check {self.file}` lists them."
             return Outcome(self.name, summary, markdown.fenced(faults.stdout + faults.stderr), failed=True)
         if keyless and self._has_key():
-            return Outcome(self.name, _KEY_IN_FILE.format(file=f"`{self._file}`", stack=self.name), failed=True)
+            return Outcome(self.name, _KEY_IN_FILE.format(file=f"`{self.file}`", stack=self.name), failed=True)
         options = ("--json", "--show-sames", "--show-replacement-steps")
         with self._digest.open("w", encoding="utf-8") as digest:
             code, errors = self._pulumi("preview", *options, *self._logged(), stdout=digest)
@@ -132,8 +136,10 @@ class Stack:
             rest = f"{lost}\n\n{rest}"
         if code and not status:  # the engine's reason is not in what it planned
             rest = f"{markdown.fenced(errors)}\n\n{rest}"
-        changes = isinstance(engine_json, Digest) and engine_json.changes
-        return Outcome(self.name, summary, f"{violations}\n\n{rest}".strip(), code != 0 or status != 0, changes)
+        planned = engine_json if isinstance(engine_json, Digest) else None
+        changes = planned is not None and planned.changes
+        details = f"{violations}\n\n{rest}".strip()
+        return Outcome(self.name, summary, details, code != 0 or status != 0, changes, planned)
 
     def up(self) -> Outcome:
         """Bring the models to what is declared, and report on the run, however it ended.
@@ -172,7 +178,7 @@ class Stack:
         return self._journal.astray(self._exported.read_text(encoding="utf-8"))
 
     def _has_key(self) -> bool:
-        data = YamlFile.read(self._file.read_bytes()).data
+        data = YamlFile.read(self.file.read_bytes()).data
         config = data.get("config") if isinstance(data, dict) else None
         return isinstance(config, dict) and any(map(_API_KEY.fullmatch, config))
 
@@ -267,15 +273,34 @@ def preview(stacks: Sequence[Stack], to: Forge, fail_on: Sequence[str]) -> int:
     """Show what `up` would do, on the pull request if there is one; hand on which stacks it can change."""
     max_chars = max(MAX_CHARS // len(stacks), LEAST_MAX_CHARS)  # all of them share a comment
     outcomes = [stack.preview(keyless=to.unattended, fail_on=fail_on, max_chars=max_chars) for stack in stacks]
+    moves = _moves(stacks, outcomes)
+    moving = {file for move in moves for file in (move.left_file, move.entered_file)}
+    outcomes = [
+        replace(outcome, failed=outcome.failed or str(stack.file) in moving)
+        for stack, outcome in zip(stacks, outcomes, strict=True)
+    ]
     report = "\n".join(outcome.report for outcome in outcomes)
     if len(outcomes) > 1:  # the end of a long comment is cut off
         lines = [f"- {markdown.code(outcome.stack)}: {outcome.summary}" for outcome in outcomes]
         report = "\n".join([*lines, "", report])
+    if moves:
+        report = f"{refusal(moves)}\n\n{report}"
     _show(report, to)
     failed = any(outcome.failed for outcome in outcomes)
     to.output("stacks", json.dumps([one.stack for one in outcomes if one.changes and not one.failed]))
     to.comment(report, anew=failed or any(outcome.changes for outcome in outcomes))
     return FAILED if failed else FINE
+
+
+def _moves(stacks: Sequence[Stack], outcomes: Sequence[Outcome]) -> list[PreviewMove]:
+    """The models that a previewed stack would undeploy while another stack of the project declares them."""
+    files = {str(file): StackModels.read(file.read_bytes()) for file in sorted(Path("stacks").glob("Pulumi.*.yaml"))}
+    previews = [
+        StackPreview(stack.name, str(stack.file), outcome.digest)
+        for stack, outcome in zip(stacks, outcomes, strict=True)
+        if outcome.digest
+    ]
+    return preview_moves(previews, files)
 
 
 def up(stack: Stack, to: Forge) -> int:

@@ -30,7 +30,7 @@ from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
 from ..core.faults import Path, error_count, fit
 from .entries import MODELS_KEY, StackFileError, read_entries
-from .moves import FileMove, moves_between, way, what_moves
+from .moves import FileMove, moves_between, words_of_move
 from .revision import RevisionError, files_at
 from .schema import SETTINGS
 from .stack_models import StackConfig, StackModels, as_text
@@ -241,8 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _moved(move: FileMove) -> Finding:
-    text = f"{move.model.entry}: modelId: {what_moves(move.moved)}; {way(move.moved)}"
-    return Finding(move.model.place, clean(text))
+    return Finding(move.model.place, clean(f"{move.model.entry}: modelId: {words_of_move(move.moved)}"))
 
 
 if __name__ == "__main__":

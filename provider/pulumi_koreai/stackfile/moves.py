@@ -5,7 +5,7 @@ one the model is down while the other's state says `deployed`; before it there i
 old stack's state no longer has the model and the new entry has `adopt: true`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,10 +29,6 @@ class Holder:
     stack: str
     entry: str
     where: str = ""
-
-    def __str__(self) -> str:
-        at = f" ({self.where})" if self.where else ""
-        return f"'{fit(self.entry)}' of {fit(self.stack)}{at}"
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,22 @@ class FileMove:
     model: DeclaredModel
 
 
-def what_moves(moved: Moved) -> str:
-    """What happens to the model."""
-    undeploys = f"`pulumi up` of {fit(moved.left.stack)} undeploys it"
-    return f"{fit(moved.model_id)} moves from {moved.left} to {moved.entered}: {undeploys}"
+def words_of_move(moved: Moved, shown: Callable[[str], str] = fit) -> str:
+    """What happens to the model, and how it moves without a request; valid Markdown if the names are.
 
-
-def way(moved: Moved) -> str:
-    """How it moves without a request."""
+    Args:
+        moved: the move.
+        shown: makes a name fit for where it is read.
+    """
+    left, entered = moved.left, moved.entered
+    places = [f" ({holder.where})" if holder.where else "" for holder in (left, entered)]
+    from_ = f"entry {shown(left.entry)} of stack {shown(left.stack)}{places[0]}"
+    to = f"entry {shown(entered.entry)} of stack {shown(entered.stack)}{places[1]}"
     adopt = "" if moved.adopted else "write `adopt: true` in the new entry and "
-    return f"first {adopt}take the old one out of its stack's state with `pulumi state delete`: {PAGE}"
+    return (
+        f"{shown(moved.model_id)} moves from {from_} to {to}: `pulumi up` of {shown(left.stack)} undeploys it;"
+        f" first {adopt}take the old one out of its stack's state with `pulumi state delete`: {PAGE}"
+    )
 
 
 def stack_name(file: str) -> str:
