@@ -111,12 +111,16 @@ def test_what_is_not_undeployed_here_is_no_move(here: list[Mapping[str, object]]
 
 
 @pytest.mark.parametrize(
-    "there",
-    [step("talk", None, inputs(deployed=False)), step("talk", None, {**inputs(), "model_id": SECRET}), gone("talk")],
-    ids=["undeployed there too", "a secret", "gone there too"],
+    "there, declares",
+    [
+        (step("talk", None, inputs(deployed=False)), file(talk="cm-1")),
+        (step("talk", None, {**inputs(), "model_id": SECRET}), file()),
+        (gone("talk"), file()),
+    ],
+    ids=["undeployed there too, by the program", "a secret", "gone there too"],
 )
-def test_what_is_not_deployed_there_is_no_move(there: Mapping[str, object]) -> None:
-    assert moves(previewed("one", gone()), previewed("two", there)) == []
+def test_what_is_not_deployed_there_is_no_move(there: Mapping[str, object], declares: StackModels) -> None:
+    assert moves(previewed("one", gone()), previewed("two", there), two=declares) == []
 
 
 @pytest.mark.parametrize("platform", ["there.example.com:443", None, ""])
@@ -124,6 +128,13 @@ def test_a_stack_of_another_platform_or_perhaps_another_is_passed_over(platform:
     elsewhere = StackModels(platform, file(talk="cm-1").models)
     assert moves(previewed("one", gone()), two=elsewhere) == []
     assert moves(previewed("one", gone()), one=StackModels(platform), two=file(talk="cm-1")) == []
+
+
+def test_stacks_of_which_no_platform_is_known_are_not_compared() -> None:
+    unknown = StackModels(None, file(talk="cm-1").models)
+    assert moves(previewed("one", gone()), one=StackModels(None), two=unknown) == []
+    environment_s = StackModels("", file(talk="cm-1").models)
+    assert len(moves(previewed("one", gone()), one=StackModels(""), two=environment_s)) == 1
 
 
 def test_many_are_counted_and_no_name_is_more_than_text() -> None:

@@ -89,6 +89,20 @@ def test_where_the_new_entry_adopts_it_what_is_left_to_do_is_a_note(repository: 
     assert "; first take the old one out of its stack's state with `pulumi state delete`: docs/moving.md\n" in said
 
 
+def test_a_model_that_leaves_one_of_two_files_that_have_it_is_a_note(repository: Repository) -> None:
+    repository.write("one", chat={})
+    repository.write("two")
+    repository.commit()
+    repository.write("two", chat={})
+    _, [error], _ = repository.check()
+    assert "is also the model of" in error, "nothing has moved"
+    repository.commit()
+    repository.write("one")
+    status, errors, said = repository.check()
+    assert (status, errors) == (0, [])
+    assert "`pulumi up` of one undeploys it; first take the old one out" in said
+
+
 def test_two_models_that_change_places_are_two_errors(repository: Repository) -> None:
     repository.write("one", chat={})
     repository.write("two", chat={"modelId": "cm-2"})
@@ -119,6 +133,16 @@ def test_a_model_of_another_platform_or_perhaps_another_is_no_error(repository: 
     repository.write("two", host)
     repository.commit()
     repository.write("one")
+    repository.write("two", host, chat={})
+    assert repository.check() == (0, [], "")
+
+
+def test_encrypted_hosts_are_not_compared(repository: Repository) -> None:
+    host = {"secure": "v1:abc"}
+    repository.write("one", host, chat={})
+    repository.write("two", host)
+    repository.commit()
+    repository.write("one", host)
     repository.write("two", host, chat={})
     assert repository.check() == (0, [], "")
 
@@ -170,7 +194,10 @@ def test_it_finds_the_repository_of_the_files_from_wherever_it_is_run(
     assert main(["--since", "base", *files]) == 1
 
 
-@pytest.mark.parametrize("revision", ["origin/nobody", "--help", "-q", "--all", "base:stacks", "", "base\nHEAD", ":/"])
+@pytest.mark.parametrize(
+    "revision",
+    ["origin/nobody", "--help", "-q", "--all", "--since=now", "--glob=*", "base:stacks", "", "base\nHEAD", ":/"],
+)
 def test_what_names_no_commit_is_told_and_is_never_an_option(repository: Repository, revision: str) -> None:
     repository.write("one", chat={})
     repository.commit()

@@ -89,7 +89,7 @@ def stack_name(file: str) -> str:
 def moves_between(
     before: Mapping[str, StackModels], after: Mapping[str, StackModels], revision: str
 ) -> Iterator[FileMove]:
-    """The models that have left one file and entered another, and run meanwhile.
+    """The models that have left one file and are in another, and run meanwhile.
 
     A file that is new and has all the models of one that is gone is that one renamed, as `pulumi stack rename` does.
 
@@ -108,12 +108,12 @@ def moves_between(
             had = before.get(new_file, nothing).models
             for model_id, model in new.models.items():
                 left = old.models.get(model_id)
-                if left is None or model_id in still_there or model_id in had:
+                if left is None or model_id in still_there:
                     continue
                 if left.deployed and model.deployed:
                     from_ = Holder(stack_name(old_file), left.entry, f"{_place(old_file, left)} in {revision}")
                     to = Holder(stack_name(new_file), model.entry)  # the line itself begins with its place
-                    yield FileMove(Moved(model_id, from_, to, model.adopt), new_file, model)
+                    yield FileMove(Moved(model_id, from_, to, model.adopt or model_id in had), new_file, model)
 
 
 def _place(file: str, model: DeclaredModel) -> str:
