@@ -1,16 +1,20 @@
 """Drives a host's process over gRPC, as the engine does, without an engine."""
 
+import atexit
 import base64
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,6 +87,14 @@ def plain(values: struct_pb2.Struct) -> dict[str, Any]:
     return {key: value for key, value in MessageToDict(values).items() if key != "__provider"}
 
 
+@cache
+def journals() -> str:
+    """A folder for what the hosts of this process write down."""
+    folder = tempfile.mkdtemp(prefix="journals-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class HostProcess:
     """A host, started as the engine starts it: in a process group of its own, the engine's address last."""
 
@@ -102,7 +114,7 @@ class HostProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env={**os.environ, "PULUMI_PROJECT": "project", **env},
+            env={**os.environ, "PULUMI_PROJECT": "project", "KOREAI_JOURNAL": journals(), **env},
             start_new_session=True,
             text=True,
         )

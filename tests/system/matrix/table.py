@@ -27,29 +27,28 @@ class Outcome:
     next: str
 
 
-def _table(heading: str) -> list[list[str]]:
+def table(heading: str) -> list[list[str]]:
     """The rows of the table under a heading, the head first."""
     section = PAGE.read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    assert len({len(row) for row in rows}) == 1, heading
-    return [rows[0], *rows[2:]]
+    return [row for row in rows if not row[0].startswith("---")]
 
 
 def _cells() -> Iterator[tuple[tuple[str, str], str]]:
     for heading in _MATRICES:
-        head, *rows = _table(heading)
+        head, *rows = table(heading)
         for group, *cells in rows:
             for operation, cell in zip(head[1:], cells, strict=True):
                 yield (group, operation.strip("`")), cell
 
 
 GROUPS: Final[Mapping[str, list[str]]] = {
-    group: re.findall(r"`([^`]+)`", kinds) for group, kinds in _table("The faults")[1:]
+    group: re.findall(r"`([^`]+)`", kinds) for group, kinds in table("The faults")[1:]
 }
 """The kinds of fault by the name of their rows."""
 
-OUTCOMES: Final[Mapping[str, Outcome]] = {row[0]: Outcome(*row) for row in _table("The outcomes")[1:]}
+OUTCOMES: Final[Mapping[str, Outcome]] = {row[0]: Outcome(*row) for row in table("The outcomes")[1:]}
 
 CELLS: Final[Mapping[tuple[str, str], str]] = dict(_cells())
 """By row and operation, as they stand there."""
