@@ -457,14 +457,18 @@ class Engine:
         self._stopped = False
         self._outcome = Outcome()
 
-    def up(self, declared: Mapping[str, Wanted], stop: tuple[Stop, int] | None = None) -> Outcome:
-        """`pulumi up`: what is declared first, then the deletions."""
+    def up(
+        self, declared: Mapping[str, Wanted], stop: tuple[Stop, int] | None = None, *, target: str | None = None
+    ) -> Outcome:
+        """`pulumi up`: what is declared first, then the deletions; with a target, of that name alone."""
 
         def work() -> None:
             for name, wanted in declared.items():
-                self._register(name, wanted.inputs())
+                if target in (None, name):
+                    self._register(name, wanted.inputs())
             for resource in [one for one in self.resources if one.dying or one.name not in declared]:
-                self._delete(resource)
+                if target in (None, resource.name):
+                    self._delete(resource)
 
         return self._command(work, stop)
 
@@ -716,11 +720,19 @@ class User:
         outcome = self._checked(self.engine.up(self.declared, stop))
         if outcome.ok:
             self._expect_as_declared("`up` ended well")
+            self._expect_owners("`up` ended well")
             for model_id in self.engine.outranked:
                 told = any(note.startswith(model_id) and "may be what runs" in note for note in outcome.told.notes)
                 self._expect(
                     told or self.world.is_as(model_id, self.wanted), f"{model_id} is other than declared, untold"
                 )
+        return outcome
+
+    def up_of_one(self, name: str, stop: tuple[Stop, int] | None = None) -> Outcome:
+        """`pulumi up --target`: what the others have stays as it is."""
+        outcome = self._checked(self.engine.up(self.declared, stop, target=name))
+        if outcome.ok:
+            self._expect_owners("`up --target` ended well")
         return outcome
 
     def up_after_a_look(self, stop: tuple[Stop, int] | None = None) -> Outcome:
@@ -795,6 +807,17 @@ class User:
         for model_id in set(MODELS) - self.engine.doubted - self.engine.astray:
             wanted = self.wanted if self.wanted and self.wanted.model == model_id else None
             self._expect(self.world.is_as(model_id, wanted), f"{when}, but {model_id} is not as declared")
+
+    def _expect_owners(self, when: str) -> None:
+        """No model runs in no state, and none is down of which the state says that it is deployed."""
+        for model_id in set(MODELS) - self.engine.doubted - self.engine.astray:
+            owners = [one for one in self.engine.resources if one.id == model_id]
+            model = self.world.platform.model(model_id)
+            self._expect(bool(owners) or model.deployment is None, f"{when}, but {model_id} runs in no state")
+            if owners and not any(one.failed or one.dying for one in owners):
+                newest = max(owners, key=lambda one: one.sent_at)
+                down = newest.outputs["state"] == "deployed" and model.deployment is None
+                self._expect(not down, f"{when}, but {model_id} is down, and {newest.name} says that it is deployed")
 
     def _checked(self, outcome: Outcome) -> Outcome:
         self._expect(not self.world.violations, "; ".join(self.world.violations))
