@@ -98,6 +98,7 @@ def test_a_model_that_moves_is_refused_at_the_top_of_the_comment_and_neither_sta
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stacks").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: p\n")
     for name in ("one", "two", "three"):
         (tmp_path / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {koreai:host: https://h, models: {}}\n")
     of = {"type": MODEL_TYPE}

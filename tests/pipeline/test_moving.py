@@ -111,12 +111,12 @@ def test_a_model_that_was_moved_without_the_steps_is_brought_back(project: Proje
     project.declare("support", chat=project.entry)
     project.run("koreai up support && koreai up production")
     assert not project.runs(), "R10: both were green"
-    _, release, preview, _ = (text for kind, text in BLOCKS if kind == "bash")
-    project.run(release.replace("production", "support"))
-    project.workspace.sent()
-    assert "1 deployed" in project.run(preview).output
+    project.declare("support", chat={**project.entry, "deployed": False})
     project.run("koreai up support")
-    assert f"deploy {MODEL_ID}" in project.workspace.sent()
+    project.workspace.sent()
+    project.declare("support", chat=project.entry)
+    project.run("koreai up support")
+    assert project.workspace.sent() == [f"deploy {MODEL_ID}", f"wait deploy {MODEL_ID}"]
     assert project.runs()
 
 

@@ -98,12 +98,13 @@ def test_the_file_of_a_stack_that_is_not_previewed_is_enough(here: Mapping[str, 
         [],
         [held("chat", outputs(), new=inputs(), op="same")],
         [gone(), step("renamed", None, inputs())],
+        [gone(new=inputs(), op="replace")],
         [gone(old=outputs(ModelState.UNDEPLOYED))],
         [{**gone(), "oldState": {**gone()["oldState"], "retainOnDelete": True}}],
         [gone(old=outputs(of={"model_id": "cm-9"}))],
         [{**gone(), "oldState": {**gone()["oldState"], "type": "other:index:Thing"}}],
     ],
-    ids=["nothing", "kept", "renamed here", "undeployed", "retained", "another", "no model"],
+    ids=["nothing", "kept", "renamed here", "replaced by itself", "undeployed", "retained", "another", "no model"],
 )
 def test_what_is_not_undeployed_here_is_no_move(here: list[Mapping[str, object]]) -> None:
     there = step("talk", None, inputs())

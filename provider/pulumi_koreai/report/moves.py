@@ -9,7 +9,8 @@ from ..core.rules import ModelState
 from ..stackfile.moves import Holder, Moved, stack_name, words_of_move
 from ..stackfile.stack_models import StackModels
 from . import markdown
-from .engine_json import SECRET, UNKNOWN_VALUE, Digest, EngineStep
+from .custody import Custody, Fate, new_id, old_id
+from .engine_json import Digest, EngineStep
 
 _LETTING_GO: Final = ("delete", "delete-replaced", "replace")
 _MOVES_SHOWN: Final = 10
@@ -105,23 +106,24 @@ def _claims(file: str, models: StackModels, preview: StackPreview | None) -> Ite
     for model_id, step in steps.items():
         inputs = step.new.inputs if step.new else {}
         if inputs.get("deployed") is not False:
-            recorded = step.old is not None and step.old.id == model_id
+            recorded = old_id(step) == model_id
             yield model_id, _Claim(file, Holder(stack_name(file), step.name), recorded or inputs.get("adopt") is True)
 
 
 def _declared(digest: Digest) -> Iterator[tuple[str, EngineStep]]:
     for step in digest.steps:
-        model_id = step.new.inputs.get("model_id") if step.is_model and step.new else None
-        if isinstance(model_id, str) and model_id not in (SECRET, UNKNOWN_VALUE):
+        if step.is_model and (model_id := new_id(step)):
             yield model_id, step
 
 
 def _let_go(digest: Digest) -> Iterator[tuple[str, EngineStep]]:
     """The models that are undeployed as no resource of the stack has them any more."""
-    kept = {model_id for model_id, _ in _declared(digest)}
-    for step in digest.steps:
-        if not step.is_model or step.op not in _LETTING_GO or step.old is None:
+    models = [step for step in digest.steps if step.is_model]
+    custody = Custody(models, whole=not digest.untold)
+    for step in models:
+        model_id = old_id(step)
+        if model_id is None or step.op not in _LETTING_GO or new_id(step) == model_id or step.old is None:
             continue
         idle = step.old.outputs.get("state") == ModelState.UNDEPLOYED
-        if step.old.id not in kept and not idle and not step.old.retain_on_delete:
-            yield step.old.id, step
+        if not idle and custody.fate(step) in (Fate.ENDS, Fate.MAY_END):
+            yield model_id, step
