@@ -151,9 +151,9 @@ def _owners(resources: Sequence[StackResource] | None) -> Sequence[Owner] | None
     if resources is None:
         return None
     return [
-        Owner(resource.urn, resource.id, state.record(resource.outputs), resource.dying)
+        Owner(resource.urn, resource.id, state.record(resource.outputs), resource.dying, resource.pending)
         for resource in resources
-        if "dock_status_id" in resource.outputs and "model_id" in resource.outputs
+        if "model_id" in resource.outputs and ("dock_status_id" in resource.outputs or resource.pending)
     ]
 
 

@@ -155,6 +155,13 @@ def test_a_call_that_went_well_counts_where_the_state_could_not_be_written(desk:
     assert steps_ahead(desk.known(CHAT, UP, OTHER), Goal(OTHER)) == [Step.RESUME]
 
 
+def test_a_creation_that_went_well_counts_where_the_state_has_it_pending(desk: Desk) -> None:
+    desk.deploys(CHAT, None).close(None)
+    calls = desk.journal.calls(SETTINGS.host, MODEL)
+    assert open_call(calls, CHAT, None, pending=True) is not None
+    assert open_call(calls, CHAT, None) is None, "let go of, by `pulumi state delete`"
+
+
 def test_a_resource_that_was_let_go_of_is_new_again(desk: Desk) -> None:
     desk.deploys(CHAT, None).close(None)
     desk.known(CHAT, SHOWN)  # the state had it, before `pulumi state delete`
@@ -220,7 +227,7 @@ def test_a_creation_of_what_the_state_has_is_a_new_one(desk: Desk, *, in_state: 
             witness=lambda _: owners,
         )
         record = service.reach("create", MODEL, None, Goal(REQUEST), None, CHAT)
-        owners.extend([Owner(CHAT, MODEL, record)] if in_state else [])
+        owners.append(Owner(CHAT, MODEL if in_state else "", record, pending=not in_state))
 
     create()
     create()

@@ -20,13 +20,16 @@ BELIEVED_SECONDS: Final = 24 * 3600.0
 """An older call may have been settled by another machine, whose journal is not seen here: then a person is asked."""
 
 
-def open_call(calls: Sequence[CallTrace], urn: str, record: Record | None) -> CallTrace | None:
+def open_call(
+    calls: Sequence[CallTrace], urn: str, record: Record | None, *, pending: bool = False
+) -> CallTrace | None:
     """The call whose result the state does not have; None where the state is up to date.
 
     Args:
         calls: what the journal has of the model, the oldest first.
         urn: the resource, "" where the engine does not tell it.
         record: what the state remembers, None where the resource is not in it.
+        pending: whether the state has a creation of the resource that never ended.
     """
     effective = [call for call in calls if call.last is not None]
     if not effective:
@@ -37,7 +40,9 @@ def open_call(calls: Sequence[CallTrace], urn: str, record: Record | None) -> Ca
         # Of this very call: something may have been sent after what is recorded.
         return None if last.last is not None and last.last.job_id == job_id else last
     if last.urn == urn and last.base == base_of(record):
-        return None if last.closed and last.shown else last
+        # A creation that went well and is not in the state was lost with the backend, or let go of since.
+        settled = last.closed and (last.shown or (record is None and not pending))
+        return None if settled else last
     if last.urn == urn != "":
         return None  # the state has moved on since
     # Another resource's, for all that is known. That it went well is its own affair, unless this one's record is older.
@@ -62,7 +67,17 @@ class Recovered:
     last: CallTrace | None = None
 
     @classmethod
-    def of(cls, journal: Journal, host: str, model_id: str, urn: str, record: Record | None, *, own: Set[str]) -> Self:
+    def of(
+        cls,
+        journal: Journal,
+        host: str,
+        model_id: str,
+        urn: str,
+        record: Record | None,
+        *,
+        own: Set[str],
+        pending: bool = False,
+    ) -> Self:
         """Look a model up in the journal.
 
         Args:
@@ -72,12 +87,13 @@ class Recovered:
             urn: the resource.
             record: what the state remembers.
             own: the calls of this process, which it knows of by itself.
+            pending: as for `open_call`.
         """
         calls = [call for call in journal.calls(host, model_id) if call.call not in own]
         last = next((call for call in reversed(calls) if call.last), None)
         if last and last.last and record and last.last.job_id == record.job_id != "" and not last.shown:
             journal.write(Line(at=journal.now, call=last.call, kind=Kind.SHOWN), durable=False)
-        return cls(record, open_call(calls, urn, record), last)
+        return cls(record, open_call(calls, urn, record, pending=pending), last)
 
     def with_parameters(self, wanted: DeployRequest | None, now: float) -> Record | None:
         """The record, with what the journal adds to it.

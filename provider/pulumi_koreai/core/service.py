@@ -19,7 +19,7 @@ from ..base.clock import Clock
 from ..base.progress import JobVerb, Note, NoteKind, Reporter
 from ..journal import Journal
 from .lifecycle import Lifecycle, OutcomeUnknown
-from .recovery import Recovered, Trace
+from .recovery import Recovered, Trace, open_call
 from .rules import Goal, ModelState, Operation, Record, next_step
 from .stopped import Stopped
 
@@ -53,12 +53,14 @@ class Owner:
         model_id: its model.
         record: what the state remembers of the model.
         dying: whether it is replaced and still to be deleted.
+        pending: whether it is only a creation that never ended, as far as the state knows.
     """
 
     urn: str
     model_id: str
     record: Record
     dying: bool = False
+    pending: bool = False
 
 
 Witness = Callable[[str], Sequence[Owner] | None]
@@ -262,7 +264,7 @@ class Service:
             declared = None  # it is the one that goes, of a program that runs while its stack is destroyed
         owners = self._witness(urn)
         if owners is not None:
-            having = sum(owner.model_id == model_id for owner in owners) - self._gone[model_id]
+            having = sum(owner.model_id == model_id and not owner.pending for owner in owners) - self._gone[model_id]
             if having > 1:
                 return True
         if declared is None:
@@ -324,31 +326,34 @@ class Service:
         journal = self._journal(urn)
         if journal is None:
             return Recovered(record), 0.0
-        self._tell_what_is_astray(journal, model_id)
+        self._tell_what_is_astray(journal, model_id, urn)
         host = self.settings().host
-        recovered = Recovered.of(journal, host, model_id, urn, record, own=self._own)
-        if record is None and recovered.call:
-            # Not lost: a resource that is replaced by itself is created without what the state has of it.
-            owners = self._witness(urn) or ()
-            held = next((owner.record for owner in owners if (owner.urn, owner.model_id) == (urn, model_id)), None)
-            judged = Recovered.of(journal, host, model_id, urn, held, own=self._own)
-            recovered = replace(judged, record=None)
+        if record is not None or not journal.calls(host, model_id):
+            return Recovered.of(journal, host, model_id, urn, record, own=self._own), journal.now
+        # A resource that is replaced by itself is created without what the state has of it.
+        owners = self._witness(urn) or ()
+        held = _held(owners, model_id, urn)
+        pending = any(owner.pending and owner.urn == urn for owner in owners)
+        judged = Recovered.of(journal, host, model_id, urn, held, own=self._own, pending=pending)
+        recovered = replace(judged, record=None)
         return recovered, journal.now
 
-    def _tell_what_is_astray(self, journal: Journal, but: str) -> None:
+    def _tell_what_is_astray(self, journal: Journal, but: str, urn: str) -> None:
         """Once for each journal: the models that may run in no state, but for one that is in hand."""
         with self._lock:
             if journal in self._read:
                 return
             self._read.add(journal)
         host = self.settings().host
-        for call in journal.last_calls():
-            if (
-                call.host == host
-                and call.last
-                and call.model_id != but
-                and not (call.closed or call.shown or call.told)
-            ):
+        unsettled = [
+            call
+            for call in journal.last_calls()
+            if call.host == host and call.model_id != but and not (call.closed or call.told or call.call in self._own)
+        ]
+        owners = self._witness(urn) if unsettled else None
+        for call in unsettled if owners is not None else ():
+            held = _held(owners or (), call.model_id, call.urn)
+            if call.last and open_call(journal.calls(host, call.model_id), call.urn, held):
                 verb: JobVerb = "undeploy" if call.last.action == "UNDEPLOY" else "deploy"
                 job_id, path = call.last.job_id, str(journal.path)
                 self._reporter.note(Note(NoteKind.ASTRAY, call.model_id, verb, job_id, path))
@@ -390,6 +395,12 @@ def _client(settings: Settings, clock: Clock, rng: Random, reporter: Reporter) -
     from ..api.client import Client  # noqa: PLC0415 - only when it is needed: see pulumi_koreai.api
 
     return Client(settings, clock, rng, reporter)
+
+
+def _held(owners: Sequence[Owner], model_id: str, urn: str) -> Record | None:
+    """What a state remembers of a resource's model; of any that has the model where the resource is not told."""
+    having = (owner for owner in owners if owner.model_id == model_id and not owner.pending)
+    return next((owner.record for owner in having if urn in ("", owner.urn)), None)
 
 
 def _is_as(record: Record, other: Declaration | None) -> bool:

@@ -28,12 +28,14 @@ class StackResource:
         id: its id.
         outputs: its outputs; a secret one is encrypted.
         dying: whether it was replaced and is still to be deleted.
+        pending: whether it is no resource yet, but a creation that never ended.
     """
 
     urn: str
     id: str
     outputs: Mapping[str, Any]
     dying: bool
+    pending: bool = False
 
 
 Answer = TypeVar("Answer")
@@ -88,8 +90,15 @@ class Stacks:
 def _exported(stack: str) -> Sequence[StackResource] | None:
     exported = output_of("pulumi", "stack", "export", "--stack", stack)
     try:
-        resources = json.loads(exported or b"null")["deployment"]["resources"]
-        return [_resource(item) for item in resources]
+        deployment = json.loads(exported or b"null")["deployment"]
+        pending = [
+            StackResource(
+                operation["resource"]["urn"], "", operation["resource"].get("inputs", {}), False, pending=True
+            )
+            for operation in deployment.get("pending_operations") or ()
+            if operation["type"] == "creating"
+        ]
+        return [*map(_resource, deployment.get("resources") or ()), *pending]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

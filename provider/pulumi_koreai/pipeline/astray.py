@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pulumi_koreai.core import state
 from pulumi_koreai.core.recovery import open_call
@@ -47,12 +47,15 @@ class StackJournal:
         Args:
             exported: the state, as `pulumi stack export` prints it; "" where there is none.
         """
-        records = dict(_records(exported))
+        records, pending = dict(_records(exported)), _pending(exported)
         return [
             last
             for last in self.calls()
             if open_call(
-                self._journal.calls(last.host, last.model_id), last.urn, records.get((last.urn, last.model_id))
+                self._journal.calls(last.host, last.model_id),
+                last.urn,
+                records.get((last.urn, last.model_id)),
+                pending=last.urn in pending,
             )
             and not last.told
         ]
@@ -78,12 +81,22 @@ def _line(call: CallTrace) -> str:
     return f"{markdown.code(name)}: {call.last.action.lower()} of {markdown.code(call.model_id)}, {job}"
 
 
-def _records(exported: str) -> Iterator[tuple[tuple[str, str], Record]]:
+def _deployment(exported: str) -> dict[str, Any]:
     try:
-        resources = json.loads(exported or "{}").get("deployment", {}).get("resources") or []
+        deployment: dict[str, Any] = json.loads(exported or "{}").get("deployment", {})
     except ValueError:
-        return
-    for resource in resources:
+        return {}
+    return deployment
+
+
+def _pending(exported: str) -> set[str]:
+    """The URNs of the creations that never ended."""
+    operations = _deployment(exported).get("pending_operations") or ()
+    return {operation["resource"]["urn"] for operation in operations if operation["type"] == "creating"}
+
+
+def _records(exported: str) -> Iterator[tuple[tuple[str, str], Record]]:
+    for resource in _deployment(exported).get("resources") or ():
         outputs = resource.get("outputs", {})
         if "dock_status_id" in outputs and not resource.get("delete"):
             yield (resource["urn"], str(resource.get("id", ""))), state.record(outputs)

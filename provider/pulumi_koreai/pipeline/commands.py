@@ -229,6 +229,17 @@ class Stack:
         the report is still to come.
         """
         command = ["pulumi", *arguments, "--stack", self.name, "--non-interactive", "--color", "never"]
+        running: list[subprocess.Popen[str]] = []
+        before = len(_signals)
+
+        def hand_on(number: int, _frame: FrameType | None) -> None:
+            for engine in running if len(_signals) == before else ():
+                engine.send_signal(signal.SIGINT)
+            _signals.append(number)
+
+        # SIGHUP: a terminal that is closed, a connection that is lost. The engine would die of it at once.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, hand_on)
         with subprocess.Popen(
             command,
             env=self._env,
@@ -239,19 +250,12 @@ class Stack:
             errors="replace",
             start_new_session=True,
         ) as process:
+            running.append(process)
+            if len(_signals) > before:  # while it was started
+                process.send_signal(signal.SIGINT)
             # Not the engine's own: it dies with whoever reads its log, and this program does not.
             copying = threading.Thread(target=_copy, args=(process.stdout,), daemon=True)
             copying.start()
-            before = len(_signals)
-
-            def hand_on(number: int, _frame: FrameType | None) -> None:
-                if len(_signals) == before:
-                    process.send_signal(signal.SIGINT)
-                _signals.append(number)
-
-            # SIGHUP: a terminal that is closed, a connection that is lost. The engine would die of it at once.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, hand_on)
             assert process.stderr is not None
             errors = process.stderr.read()
             process.wait()

@@ -31,7 +31,7 @@ from tf.utils import Diagnostics  # type: ignore[import-untyped]
 from ..api.errors import ConfigError, KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
-from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record, next_step
+from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record
 from ..core.spec import Timeouts, check, python_spelling
 from ..core.stopped import Stopped
 from ..host.errors import of_ours
@@ -127,6 +127,7 @@ class ModelDeployment:
             config: the configuration.
             prior_private: of a replacement, which is planned as an update first: what that answered.
         """
+        self._process.hear(diagnostics)
         if proposed is None:
             if prior is not None:
                 # In an apply, with `create_before_destroy`, the new object has it: nothing is left to warn of.
@@ -245,9 +246,8 @@ class ModelDeployment:
         handed = self._process.handed.pop(spec.model_id, None)
         adopted_before = bool(prior and prior["adopt"]) or bool(handed and handed.adopted)
         goal = spec.goal(adopt=not adopted_before)
-        known = handed.record if handed else None
-        if handed and handed.left_alone and next_step(handed.record, goal) is not None:
-            known = None  # it is deployed over what runs, as if this one had been created first
+        # Where the model was left alone, it is deployed over what runs, as if this one had been created first.
+        known = handed.record if handed and not handed.left_alone else None
         unfinished_creation = {"unfinished_creation": prior is None or bool(prior["unfinished_creation"])}
         timeout = spec.timeouts.of(operation) if spec.timeouts else None
         try:

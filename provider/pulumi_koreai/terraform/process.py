@@ -130,8 +130,12 @@ class ProviderProcess:
         with self._lock:
             lock = self._in_hand[model_id]
         with lock:
-            _diagnostics.set(diagnostics)
+            self.hear(diagnostics)
             yield
+
+    def hear(self, diagnostics: Diagnostics) -> None:
+        """From now on what the core notes in this call goes there."""
+        _diagnostics.set(diagnostics)
 
     def stop(self) -> None:
         """End every wait, now and to come."""
@@ -152,11 +156,7 @@ class ProviderProcess:
         print(f"[INFO] {formatted(progress)}", file=sys.stderr, flush=True)  # noqa: T201 - a provider's stderr is Terraform's log
 
     def _warn_of_the_journal(self, trouble: Trouble) -> None:
-        text = TERRAFORM.journal_trouble(trouble)
-        if (diagnostics := _diagnostics.get(None)) is None:  # while a plan is made
-            print(f"[WARN] {text}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
-        else:
-            diagnostics.add_warning(text)
+        _diagnostics.get().add_warning(TERRAFORM.journal_trouble(trouble))
 
     def note(self, note: Note) -> None:
         if note.kind is NoteKind.STARTED:  # no warning

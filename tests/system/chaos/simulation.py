@@ -450,6 +450,7 @@ class Engine:
     def __init__(self, world: World, *, hosted: bool) -> None:
         self.world, self.hosted = world, hosted
         self.resources: list[Resource] = []
+        self.pending: set[str] = set()  # the names of the creations that never ended
         self.doubted: set[str] = set()
         self.astray: set[str] = set()
         self.outranked: set[str] = set()
@@ -522,7 +523,9 @@ class Engine:
         inputs, changed, replaced = self._changes(name, old, props)
         sent, now = len(self.world.commands), self.world.clock.now
         if old is None or (changed and replaced):
+            self.pending.add(name)
             outs, ok = self._ask(lambda: self._provider.create(inputs), name, inputs["model_id"], None, inputs)
+            self.pending.discard(name)
             if outs is not None:
                 if old is not None:
                     old.dying = True
@@ -554,6 +557,9 @@ class Engine:
                 one.dying,
             )
             for one in self.resources
+        ] + [
+            Owner(f"urn:pulumi:dev::chaos::koreai:ModelDeployment::{name}", "", state.record({}), pending=True)
+            for name in self.pending
         ]
 
     def _delete(self, resource: Resource) -> None:

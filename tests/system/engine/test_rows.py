@@ -135,15 +135,15 @@ def test_an_entry_that_is_renamed_back_waits_for_what_the_other_name_had_begun(d
     deployed.declare(chat=model())
     output = deployed.up()
     assert "cm-1 is now managed by another resource; not undeploying it" in output
-    assert "What was last sent for this resource may be what runs" in output
-    assert deployed.sent() == ["wait deploy cm-1"]
+    assert deployed.sent()[0] == "wait deploy cm-1"
     assert not any(job.status == "IN_PROGRESS" for job in deployed.emulator.jobs())
-
-    # The documented way to what is declared.
-    deployed.emulator.set_model("cm-1", job_seconds=0.1)
-    for declared in model(deployed=False), model():
-        deployed.declare(chat=declared)
-        deployed.up()
+    if served_by == "stock":  # whose journal is another one, as it does not tell the stack
+        assert "What was last sent for this resource may be what runs" in output
+        # The documented way to what is declared.
+        deployed.emulator.set_model("cm-1", job_seconds=0.1)
+        for declared in model(deployed=False), model():
+            deployed.declare(chat=declared)
+            deployed.up()
     running = deployed.emulator.model("cm-1").deployment
     assert running is not None
     assert running.body["hyperParameters"] == model()["hyperParameters"]

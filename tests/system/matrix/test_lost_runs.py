@@ -129,6 +129,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("row, name, outcome", list(cells()))
 def test_a_cell_is_as_the_table_says(row: str, name: str, outcome: str, hosted: bool) -> None:
     column = COLUMNS[name]
+    if (row, name, hosted) == ("the backend", "create", False):
+        outcome = "sends it again"  # the page says so: that host does not tell which resource a creation is of
     user = prepared(column, hosted=hosted)
     lost = ROWS[row](user, column)
     assert not lost.ok
