@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pulumi_koreai.core.impact import CutOff, Impact, Order, Unfinished, Why
-from pulumi_koreai.core.rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
+from pulumi_koreai.core.rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.core.fakes import MODEL, OTHER, REQUEST
 from tests.core.test_rules import COMBINATIONS
@@ -26,6 +26,19 @@ def ahead(record: Record, goal: Goal) -> Impact:
 
 
 TABLE: list[tuple[str, Record, Goal, CutOff, list[str]]] = [
+    (
+        "an outcome that nobody was told of",
+        replace(LOST, last_status=UNCONFIRMED_STATUS),
+        Goal(REQUEST),
+        CutOff.NEVER,
+        [
+            "the outcome of the last deploy of cm-1 is unknown.",
+            (
+                "`pulumi up` stops once and sends nothing for it: look at cm-1 in the console. If it is deployed as"
+                " declared, set `adopt` to true; otherwise run `pulumi up` again."
+            ),
+        ],
+    ),
     (
         "other parameters",
         RUNNING_OTHER,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..base.progress import JobVerb
-from .rules import UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
+from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, steps_ahead
 
 
 class Why(Enum):
@@ -43,7 +43,7 @@ class Unfinished:
         verb: JobVerb = "undeploy" if record.last_action == "UNDEPLOY" else "deploy"
         if record.under_way:
             why = Why.UNDER_WAY
-        elif record.last_status == UNKNOWN_STATUS:
+        elif record.last_status in (UNKNOWN_STATUS, UNCONFIRMED_STATUS):
             why = Why.OUTCOME_UNKNOWN
         else:
             why = Why.FAILED if record.state is ModelState.FAILED else Why.NOT_FINISHED

@@ -204,7 +204,12 @@ class Renderer:
                 which the model fares otherwise.
         """
         lines = [self.unfinished(subject, impact.unfinished)] if impact.unfinished else []
-        if impact.replacement is None:
+        if Step.ASK in impact.steps:
+            what = (
+                f"`{self.apply}` stops once and sends nothing for it: look at {subject} in the console. If it is"
+                f" deployed as declared, set `adopt` to true; otherwise run `{self.apply}` again."
+            )
+        elif impact.replacement is None:
             what = _what(subject, impact, durations=durations)
             if not in_place and impact.running is not False and impact.sent not in ((), (Step.UNDEPLOY,)):
                 what = f"updated in place, {what}"

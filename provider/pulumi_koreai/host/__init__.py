@@ -6,6 +6,7 @@
     call.py        one call: its waits, its cancellation, what it says
     threads.py     a thread for each call
     log.py         lines to the engine: the status column and the diagnostics
+    stack.py       what the state of the stack has, for what a provider can't know from the calls of one command
     errors.py      what the user is told when a provider's method raises
     __main__.py    the process: hand-shake, signals, the end
 

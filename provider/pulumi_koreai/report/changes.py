@@ -275,6 +275,8 @@ def _kind(impact: Impact) -> ChangeKind:
     match impact.sent:
         case ():
             return ChangeKind.RESUMED if impact.steps else ChangeKind.RECORDED
+        case (Step.ASK,):
+            return ChangeKind.RECORDED
         case (Step.ADOPT,):
             return ChangeKind.ADOPTED
         case (Step.UNDEPLOY,) if impact.cut_off is CutOff.NEVER:
