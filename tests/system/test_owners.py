@@ -5,14 +5,15 @@ and `tests/terraform/test_owners.py`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
 from tf.utils import Diagnostics  # type: ignore[import-untyped] # it has no types
 
 from pulumi_koreai.core import state
-from pulumi_koreai.core.service import Owner
+from pulumi_koreai.core.rules import Record
+from pulumi_koreai.core.service import Owner, Released
 from pulumi_koreai.host import PartialFailure
 from pulumi_koreai.host.contract import CURRENT
 from pulumi_koreai.provider import DeploymentError
@@ -101,9 +102,9 @@ def test_under_pulumi_the_old_name_goes_only_when_the_state_has_the_new_one(way:
     assert is_up(world) or world.commands[-1] == "deploy"
 
 
-@pytest.mark.parametrize("deletes_first", [True, False], ids=["deletes first", "creates first"])
+@pytest.mark.parametrize("order", ["deletes first", "is planned during the deletion", "creates first"])
 @pytest.mark.parametrize("way", BEGUN.values(), ids=BEGUN)
-def test_under_terraform_the_model_stays_in_the_state_in_either_order(way: Way, deletes_first: bool) -> None:
+def test_under_terraform_the_model_stays_in_the_state_in_any_order(way: Way, order: str) -> None:
     world = world_of(way)
     terraform = ProviderProcess(lambda *_: client, Random(5))
     client = WiredClient(world.serve, world.clock, terraform)
@@ -126,8 +127,31 @@ def test_under_terraform_the_model_stays_in_the_state_in_either_order(way: Way, 
     def delete() -> None:
         kept["chat"] = resource.apply(Diagnostics(), prior, None, b"")
 
-    resource.plan(Diagnostics(), None, declared, declared)
-    for act in (delete, create) if deletes_first else (create, delete):
+    def plan() -> None:
+        resource.plan(Diagnostics(), None, declared, declared)
+
+    release = terraform.service.release
+
+    def release_after_the_plan(model_id: str, before: Record, timeout_seconds: float | None) -> Released:
+        plan()
+        return release(model_id, before, timeout_seconds)
+
+    if order == "is planned during the deletion":
+        terraform.service.release = release_after_the_plan  # type: ignore[method-assign, assignment]
+    else:
+        plan()
+    for act in (create, delete) if order == "creates first" else (delete, create):
         act()
     assert kept["chat"] or kept["talk"], "the model is in no state"
     assert "undeploy" not in world.commands
+
+
+def test_a_stack_of_the_same_name_in_another_organization_is_no_witness() -> None:
+    world = world_of(Way())
+    olds = {**ARGUMENTS, **RUNNING}
+    others = [replace(state.record(olds), job_id=f"ds-{name}") for name in ("a", "b")]
+    owners = [Owner(urn, MODEL, record) for urn, record in zip((CHAT, TALK), others, strict=True)]
+    with process(world.serve, world.clock, Told(), hosted=True, witness=lambda _: owners) as provider:
+        CURRENT.get().urn = CHAT
+        provider.delete(MODEL, olds)
+    assert not is_up(world)

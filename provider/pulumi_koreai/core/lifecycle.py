@@ -23,6 +23,8 @@ from ..api.errors import (
     KoreaiError,
     NotDeployed,
     NotFound,
+    NotSent,
+    RateLimited,
 )
 from ..api.pacing import RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
@@ -229,6 +231,7 @@ class Lifecycle:
     def _sent_deploy(self, request: DeployRequest, until: float) -> DockJob:
         """The job of a deploy. One that ends an outage is sent again while something odd keeps it from the platform."""
         odd_since: float | None = None
+        odd: ApiError | None = None
         oddities: list[Retry] = []
         while True:
             try:
@@ -242,8 +245,11 @@ class Lifecycle:
             except ApiError as error:
                 now = self._clock.monotonic()
                 odd_since = now if odd_since is None else odd_since
+                if odd and now >= until and isinstance(error, (RateLimited, NotSent)):
+                    raise odd from None  # the time was up before the next attempt: the reason is still that one
                 if error.may_be_taken or not self._bears(error, odd_since) or now + _ODDITY_PAUSE_SECONDS >= until:
                     raise
+                odd = error
                 oddities.append(Retry(RetryReason.REFUSED, error.status, _ODDITY_PAUSE_SECONDS))
                 self._reporter.progress(oddities[-1])
                 self._clock.sleep(_ODDITY_PAUSE_SECONDS)

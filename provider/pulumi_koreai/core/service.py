@@ -67,6 +67,19 @@ Witness = Callable[[str], Sequence[Owner] | None]
 """Reads the state that has the resource of this URN, as it is now; None where it can't be read."""
 
 
+@dataclass(frozen=True)
+class Released:
+    """A resource that was let go.
+
+    Attributes:
+        record: what is known of its model.
+        left_alone: whether the model was not undeployed, as another resource has it.
+    """
+
+    record: Record
+    left_alone: bool
+
+
 class NotTakenOver(KoreaiError):
     """A resource can't go yet: the one that declares its model has not come up."""
 
@@ -204,7 +217,7 @@ class Service:
                 self._reached.add(model_id)
         return lifecycle.record
 
-    def release(self, model_id: str, before: Record, timeout_seconds: float | None, urn: str = "") -> Record:
+    def release(self, model_id: str, before: Record, timeout_seconds: float | None, urn: str = "") -> Released:
         """Undeploy a model for good, unless another resource has it: one that the state has, or that came up here.
 
         Who only declares the model has it not: if that resource did not come up, the model would run on in no state.
@@ -217,7 +230,8 @@ class Service:
         with self._lock:
             going = self._going[model_id]
         with going, self._call("delete", model_id, before, None, urn) as lifecycle:
-            if self._has_another_owner(model_id, before, urn):
+            left_alone = self._has_another_owner(model_id, before, urn)
+            if left_alone:
                 with suppress(JobStuck):
                     # Forgotten, a job of this one would go on beside what is sent for the other one.
                     lifecycle.settle(timeout_seconds)
@@ -227,7 +241,7 @@ class Service:
             else:
                 lifecycle.retire(timeout_seconds)
             self._gone[model_id] += 1
-        return lifecycle.record or before
+        return Released(lifecycle.record or before, left_alone)
 
     def settle(self, model_id: str, before: Record, timeout_seconds: float | None, urn: str = "") -> Record:
         """Wait for the job under way of a creation that ended too early, if there is one, and begin nothing.
@@ -264,8 +278,10 @@ class Service:
             declared = None  # it is the one that goes, of a program that runs while its stack is destroyed
         owners = self._witness(urn)
         if owners is not None:
-            having = sum(owner.model_id == model_id and not owner.pending for owner in owners) - self._gone[model_id]
-            if having > 1:
+            having = [owner for owner in owners if owner.model_id == model_id and not owner.pending]
+            if not any(urn in ("", owner.urn) and owner.record.job_id == before.job_id for owner in having):
+                owners = None  # it is of another stack of this name, of another organization
+            elif len(having) - self._gone[model_id] > 1:
                 return True
         if declared is None:
             return False

@@ -76,15 +76,18 @@ class Stacks:
         self._stacks: dict[str, Reading[Sequence[StackResource] | None]] = {}
 
     def resources(self, urn: str) -> Sequence[StackResource] | None:
-        """The resources of the stack that has the resource of this URN; None where its state can't be read."""
+        """The resources of the stack that has the resource of this URN; None where its state can't be read.
+
+        A URN has no organization: of two organizations' stacks of one name in one project, it may be the other one's.
+        """
         if not urn:
             return None
         stack = urn.removeprefix("urn:pulumi:").partition("::")[0]
         with self._lock:
             reading = self._stacks.setdefault(stack, Reading(lambda: _exported(stack)))
         resources = reading.now()
-        # Of two organizations' stacks of one name, it may be the other one's.
-        return resources if resources and any(resource.urn == urn for resource in resources) else None
+        project = "::".join(urn.split("::")[:2])
+        return resources if resources and all(one.urn.startswith(f"{project}::") for one in resources) else None
 
 
 def _exported(stack: str) -> Sequence[StackResource] | None:

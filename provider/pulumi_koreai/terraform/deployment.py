@@ -32,6 +32,7 @@ from ..api.errors import ConfigError, KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
 from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record
+from ..core.service import Released
 from ..core.spec import Timeouts, check, python_spelling
 from ..core.stopped import Stopped
 from ..host.errors import of_ours
@@ -282,9 +283,9 @@ class ModelDeployment:
         try:
             if goes_on:
                 # Not bounded by the timeouts of the state: the user may just have raised them.
-                now = service.settle(model_id, before, create_seconds)
+                released = Released(service.settle(model_id, before, create_seconds), left_alone=False)
             else:
-                now = service.release(model_id, before, _timeouts(prior).of("delete"))
+                released = service.release(model_id, before, _timeouts(prior).of("delete"))
         except Stopped as stopped:
             if stopped.is_bug:
                 raise stopped.cause from None
@@ -293,9 +294,8 @@ class ModelDeployment:
         except KoreaiError as error:
             _report(diagnostics, TERRAFORM.error(error))
             return prior
-        left_alone = stays and now.state is not ModelState.UNDEPLOYED
-        if goes_on or left_alone or (not stays and now.state is ModelState.UNDEPLOYED):
-            self._process.handed[model_id] = Handed(now, bool(prior["adopt"]), left_alone)
+        if goes_on or released.left_alone or released.record.state is ModelState.UNDEPLOYED:
+            self._process.handed[model_id] = Handed(released.record, bool(prior["adopt"]), released.left_alone)
         return None
 
 

@@ -325,7 +325,7 @@ def test_whatever_is_struck_the_way_back_ends_as_declared(
 FORGETS_JOBS = """
 from pulumi_koreai.core import recovery
 
-recovery.open_call = lambda *_: None
+recovery.open_call = lambda *_, **__: None
 """
 
 

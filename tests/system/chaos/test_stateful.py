@@ -239,7 +239,7 @@ def forget_the_job_under_way(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_the_journal(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recovery, "open_call", lambda *_: None)
+    patch.setattr(recovery, "open_call", lambda *_, **__: None)
 
 
 def deploy_again_what_may_have_been_taken(patch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def wait_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_what_is_retired(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Lifecycle, "retire", lambda *_: None)
+    patch.setattr(Lifecycle, "retire", lambda *_, **__: None)
 
 
 def tell_what_came_back_as_it_is(patch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,7 @@ def test_what_runs_after_a_name_is_taken_back_is_brought_to_what_is_declared_or_
 ) -> None:
     """Apart from the others: the machine seldom comes upon it."""
     rename_there_and_back()
-    monkeypatch.setattr(recovery, "open_call", lambda *_: None)  # as without a journal
+    monkeypatch.setattr(recovery, "open_call", lambda *_, **__: None)  # as without a journal
     rename_there_and_back()
     monkeypatch.setattr(service, "_is_as", lambda *_: True)
     with pytest.raises(AssertionError, match="is other than declared, untold"):
