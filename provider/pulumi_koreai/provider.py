@@ -27,7 +27,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
-from .api.declared import UNKNOWN, Unknown
+from .api.declared import UNKNOWN, DeployRequest, Unknown
 from .api.errors import Advice, AdviceKind, ConfigError, KoreaiError
 from .api.settings import Settings
 from .base.clock import Clock, wait_in_steps
@@ -299,9 +299,13 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def _known(self, model_id: str, record: Record, news: Properties) -> Record:
         """What is known of a model, the journal's knowledge included, when these inputs are declared for it."""
-        try:
+
+        def wanted() -> DeployRequest | None:
             goal = _goal(news)
-            known = self._service.known(model_id, record, goal.request if goal else None, current_call().urn)
+            return goal.request if goal else None
+
+        try:
+            known = self._service.known(model_id, record, wanted, current_call().urn)
         except (ConfigError, ValidationError):  # the platform is not known, or the inputs are another version's
             return record
         return known or record

@@ -170,17 +170,20 @@ class Service:
         """
         self._declared[model_id] = Declaration(urn, goal, in_state)
 
-    def known(self, model_id: str, record: Record | None, wanted: DeployRequest | None, urn: str = "") -> Record | None:
+    def known(
+        self, model_id: str, record: Record | None, wanted: Callable[[], DeployRequest | None], urn: str = ""
+    ) -> Record | None:
         """What is known of a model: what the state remembers, and what the journal adds to it. Sends nothing.
 
         Args:
             model_id: the model.
             record: what the state remembers.
-            wanted: the parameters that are declared, None where there are none or they are not known.
+            wanted: makes the parameters that are declared, None where there are none or they are not known. It is asked
+                only where the journal adds something, as a preview has a thousand models.
             urn: the resource.
         """
         recovered, now = self._recovered(model_id, record, urn)
-        return recovered.with_parameters(wanted, now)
+        return recovered.with_parameters(wanted(), now) if recovered.call else record
 
     def reach(
         self,
@@ -384,7 +387,7 @@ class Service:
         """
         for owner in self._witness(urn) or ():
             if (owner.urn, owner.model_id, owner.dying) == (urn, model_id, True):
-                record = self.known(model_id, owner.record, goal.request, urn) or owner.record
+                record = self.known(model_id, owner.record, lambda: goal.request, urn) or owner.record
                 return record if next_step(record, goal) is None else None
         return None
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,8 +16,10 @@ Action = Literal["DEPLOY", "UNDEPLOY"]
 _Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{0,300}$")]
 _Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
-# A guess at the parameters of a request takes some milliseconds and as many MiB: they may be secrets.
-_SCRYPT_COST: Final = 1 << 12
+# A guess at the parameters of a request takes a millisecond and half a MiB: they may be secrets.
+_SCRYPT_COST: Final = 1 << 9
+# Hundreds of deploys at once would take as many times that memory.
+_ONE_AT_A_TIME: Final = threading.Lock()
 _SALT_BYTES: Final = 16
 
 
@@ -183,5 +186,5 @@ def new_salt() -> str:
 
 def digest_of(parameters: str, salt: str) -> str:
     """What tells whether two requests have the same parameters, and nothing of these."""
-    made = hashlib.scrypt(parameters.encode(), salt=salt.encode(), n=_SCRYPT_COST, r=8, p=1, dklen=16)
-    return made.hex()
+    with _ONE_AT_A_TIME:
+        return hashlib.scrypt(parameters.encode(), salt=salt.encode(), n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()

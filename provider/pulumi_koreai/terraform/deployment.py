@@ -28,6 +28,7 @@ from tf.schema import Schema  # type: ignore[import-untyped]
 from tf.types import Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
+from ..api.declared import DeployRequest
 from ..api.errors import ConfigError, KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
@@ -227,9 +228,13 @@ class ModelDeployment:
 
     def _known(self, model_id: str, record: Record, values: Values) -> Record:
         """What is known of a model, the journal's knowledge included, when these values are declared for it."""
-        try:
+
+        def wanted() -> DeployRequest | None:
             goal = _goal(values)
-            return self._process.service.known(model_id, record, goal.request if goal else None) or record
+            return goal.request if goal else None
+
+        try:
+            return self._process.service.known(model_id, record, wanted) or record
         except (ConfigError, ValidationError):  # the platform is not known yet, or the values are another version's
             return record
 
