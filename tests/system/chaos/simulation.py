@@ -781,6 +781,8 @@ class User:
         doubted = set(self.engine.doubted)  # that `up` may have deleted one of two entries that had a model
         for model_id in self.engine.astray - {wanted.model if wanted else ""}:
             self._undeploy_by_hand(model_id)  # no entry names it any more, so no command asks the journal
+            for journal in self.world.folder.glob("*.jsonl"):
+                journal.unlink()  # as the page says
         self.engine.astray.clear()
         self._expect(outcome.ok, f"one `up` is not enough: {outcome.errors}")
         self._expect_as_declared("the faults have stopped")
@@ -802,9 +804,7 @@ class User:
         self._expect(outcome.ok, f"one `destroy` is not enough: {outcome.errors}")
 
     def _undeploy_by_hand(self, model_id: str) -> None:
-        """In the console: what no entry names any more, and no record tells of. The journal goes, as the page says."""
-        for journal in self.world.folder.glob("*.jsonl"):
-            journal.unlink()
+        """In the console: what no entry names any more, and no record tells of."""
         while self.world.platform.model(model_id).job_id is not None:
             self.world.clock.now += 60.0
         self.world.platform.set_model(model_id, state="Ready to Deploy")
