@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -27,21 +26,22 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown as EngineUnknown
 from pydantic import ValidationError
 
-from .api.declared import UNKNOWN, DeployRequest, Unknown
+from .api.declared import UNKNOWN, Unknown
 from .api.errors import Advice, AdviceKind, ConfigError, KoreaiError
 from .api.settings import Settings
 from .base.clock import Clock, wait_in_steps
 from .base.progress import Note, NoteKind, Progress, formatted
 from .core import state
 from .core.impact import Impact, Order, Unfinished
+from .core.recovery import Owner
 from .core.rules import Goal, ModelState, Operation, Record
-from .core.service import ClientFactory, NotTakenOver, Owner, Service, Witness
+from .core.service import ClientFactory, NotTakenOver, Service, Witness
 from .core.spec import ProgramSpec, Timeouts, check, python_spelling
 from .core.stopped import Stopped
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
 from .host.stack import StackResource, Stacks
-from .journal import FOLDER, JOURNAL_ENV, Journals, Trouble
+from .journal import Journals, Trouble, journal_folder
 from .stackfile.terms import PULUMI
 
 Properties = dict[str, object]
@@ -139,22 +139,13 @@ class HostProcess:
 @cache
 def _process() -> HostProcess:
     """The one of this process: a state may hold several pickles of the provider, and each becomes an instance."""
-    folder = Path(os.environ.get(JOURNAL_ENV) or FOLDER).absolute()
-    stacks = Stacks()
-    return HostProcess(
-        journals=Journals(folder, time.time, _warn_of_the_journal), witness=lambda urn: _owners(stacks.resources(urn))
-    )
+    journals, stacks = Journals(journal_folder(os.environ.get), time.time, _warn_of_the_journal), Stacks()
+    return HostProcess(journals=journals, witness=lambda urn: _owners(stacks.resources(urn)))
 
 
 def _owners(resources: Sequence[StackResource] | None) -> Sequence[Owner] | None:
     """The resources of a state that have a model; None where the state can't be read."""
-    if resources is None:
-        return None
-    return [
-        Owner(resource.urn, resource.id, state.record(resource.outputs), resource.dying, resource.pending)
-        for resource in resources
-        if "model_id" in resource.outputs and ("dock_status_id" in resource.outputs or resource.pending)
-    ]
+    return None if resources is None else state.owners(resources)
 
 
 def _warn_of_the_journal(trouble: Trouble) -> None:
@@ -223,7 +214,7 @@ class ModelDeploymentProvider(ResourceProvider):
         news = _swapped(_news, EngineUnknown, UNKNOWN)
         changed = state.differing(_olds, news)
         recorded = state.record(_olds)
-        record = self._known(_id, recorded, news)
+        record = self._service.known(_id, recorded, lambda: _goal(news), current_call().urn)
         settled = record == recorded and state.settled(_olds, record)
         if not changed and settled:
             return DiffResult(changes=False)
@@ -281,7 +272,7 @@ class ModelDeploymentProvider(ResourceProvider):
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         recorded = state.record(props)
-        known = self._known(id_, recorded, props)
+        known = self._service.known(id_, recorded, lambda: _goal(props), current_call().urn)
         with _errors_explained():
             now = self._service.refresh(id_, known)
         # What the journal knows stays there: with what is declared an update tells the parameters that were sent.
@@ -296,19 +287,6 @@ class ModelDeploymentProvider(ResourceProvider):
                 raise PartialFailure(id_, outputs, [reason], inputs=inputs)
             current_call().note(reason)
         return ReadResult(id_, outputs, inputs)
-
-    def _known(self, model_id: str, record: Record, news: Properties) -> Record:
-        """What is known of a model, the journal's knowledge included, when these inputs are declared for it."""
-
-        def wanted() -> DeployRequest | None:
-            goal = _goal(news)
-            return goal.request if goal else None
-
-        try:
-            known = self._service.known(model_id, record, wanted, current_call().urn)
-        except (ConfigError, ValidationError):  # the platform is not known, or the inputs are another version's
-            return record
-        return known or record
 
     def _reach(self, operation: Operation, spec: ProgramSpec, before: Record | None, goal: Goal) -> Record:
         urn, not_up = current_call().urn, self._host_process.not_up

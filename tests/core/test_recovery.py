@@ -8,9 +8,9 @@ import pytest
 
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core import state
-from pulumi_koreai.core.recovery import BELIEVED_SECONDS, Recovered, Trace, open_call
+from pulumi_koreai.core.recovery import BELIEVED_SECONDS, Owner, Recovered, Trace, open_call
 from pulumi_koreai.core.rules import PARAMETERS_UNKNOWN, Goal, ModelState, Record, Step, steps_ahead
-from pulumi_koreai.core.service import Owner, Service
+from pulumi_koreai.core.service import Service
 from pulumi_koreai.core.spec import ModelSpec
 from pulumi_koreai.journal import Journal, calls
 from tests.core.fakes import MODEL, OTHER, PARAMETERS, REQUEST, SETTINGS, FakePlatform, SimClock, Told, job, takes

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "resource": {"api", "core", "provider"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
-    "pipeline": {"journal", "core", "stackfile", "report"},
+    "pipeline": {"host", "journal", "core", "stackfile", "report"},
     "cli": {"stackfile", "report", "pipeline"},
     "__init__": {"resource"},
 }

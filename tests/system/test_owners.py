@@ -12,8 +12,9 @@ import pytest
 from tf.utils import Diagnostics  # type: ignore[import-untyped] # it has no types
 
 from pulumi_koreai.core import state
+from pulumi_koreai.core.recovery import Owner
 from pulumi_koreai.core.rules import Record
-from pulumi_koreai.core.service import Owner, Released
+from pulumi_koreai.core.service import Released
 from pulumi_koreai.host import PartialFailure
 from pulumi_koreai.host.contract import CURRENT
 from pulumi_koreai.provider import DeploymentError

@@ -5,7 +5,7 @@ until it was asked for, and a request without an answer is one whose outcome is 
 """
 
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final, Self
 from uuid import uuid4
@@ -20,21 +20,50 @@ BELIEVED_SECONDS: Final = 24 * 3600.0
 """An older call may have been settled by another machine, whose journal is not seen here: then a person is asked."""
 
 
+@dataclass(frozen=True)
+class Owner:
+    """A resource that the state has, with its model.
+
+    Attributes:
+        urn: the resource.
+        model_id: its model.
+        record: what the state remembers of the model.
+        dying: whether it is replaced and still to be deleted.
+        pending: whether it is only a creation that never ended, as far as the state knows.
+    """
+
+    urn: str
+    model_id: str
+    record: Record
+    dying: bool = False
+    pending: bool = False
+
+
+def held(owners: Iterable[Owner], model_id: str, urn: str) -> Record | None:
+    """What a state remembers of a resource's model; of any that has the model where the resource is not told."""
+    having = (owner for owner in owners if owner.model_id == model_id and not owner.pending)
+    return next((owner.record for owner in having if urn in ("", owner.urn)), None)
+
+
+def is_pending(owners: Iterable[Owner], urn: str) -> bool:
+    """Whether a state has a creation of the resource that never ended."""
+    return any(owner.pending and owner.urn == urn for owner in owners)
+
+
 def open_call(
     calls: Sequence[CallTrace], urn: str, record: Record | None, *, pending: bool = False
 ) -> CallTrace | None:
     """The call whose result the state does not have; None where the state is up to date.
 
     Args:
-        calls: what the journal has of the model, the oldest first.
+        calls: those of the journal that may have changed something for the model, the oldest first.
         urn: the resource, "" where the engine does not tell it.
         record: what the state remembers, None where the resource is not in it.
         pending: whether the state has a creation of the resource that never ended.
     """
-    effective = [call for call in calls if call.last is not None]
-    if not effective:
+    if not calls:
         return None
-    last = effective[-1]
+    last = calls[-1]
     job_id = record.job_id if record else ""
     if job_id and job_id in {attempt.job_id for attempt in last.attempts}:
         # Of this very call: something may have been sent after what is recorded.
@@ -48,8 +77,29 @@ def open_call(
     # Another resource's, for all that is known. That it went well is its own affair, unless this one's record is older.
     if record is None:
         return None if last.closed else last
-    older = {attempt.job_id for call in effective[:-1] for attempt in call.attempts}
+    older = {attempt.job_id for call in calls[:-1] for attempt in call.attempts}
     return last if job_id and job_id in older else None
+
+
+def astray(journal: Journal, calls: Iterable[CallTrace], owners: Sequence[Owner]) -> list[CallTrace]:
+    """Those of some last calls whose result a state does not have, and of which nobody was told.
+
+    Args:
+        journal: the journal of the stack.
+        calls: of some models the last call.
+        owners: the resources of the state.
+    """
+    return [
+        call
+        for call in calls
+        if not call.told
+        and open_call(
+            journal.calls(call.host, call.model_id),
+            call.urn,
+            held(owners, call.model_id, call.urn),
+            pending=is_pending(owners, call.urn),
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,7 +140,7 @@ class Recovered:
             pending: as for `open_call`.
         """
         calls = [call for call in journal.calls(host, model_id) if call.call not in own]
-        last = next((call for call in reversed(calls) if call.last), None)
+        last = calls[-1] if calls else None
         if last and last.last and record and last.last.job_id == record.job_id != "" and not last.shown:
             journal.write(Line(at=journal.now, call=last.call, kind=Kind.SHOWN), durable=False)
         return cls(record, open_call(calls, urn, record, pending=pending), last)

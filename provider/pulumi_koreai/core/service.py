@@ -12,16 +12,18 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from ..api.declared import DeployRequest
-from ..api.errors import Advice, AdviceKind, JobStuck, JobTimeout, KoreaiError
+from pydantic import ValidationError
+
+from ..api.errors import Advice, AdviceKind, ConfigError, JobStuck, JobTimeout, KoreaiError
 from ..api.settings import Settings
 from ..base.clock import Clock
-from ..base.progress import JobVerb, Note, NoteKind, Reporter
+from ..base.progress import Note, NoteKind, Reporter
 from ..journal import Journal
 from .lifecycle import Lifecycle, OutcomeUnknown
-from .recovery import Recovered, Trace, open_call
+from .recovery import Owner, Recovered, Trace, astray, held, is_pending
 from .rules import Goal, ModelState, Operation, Record, next_step
 from .stopped import Stopped
+from .telling import verb_of
 
 if TYPE_CHECKING:
     from ..api.client import Client
@@ -42,25 +44,6 @@ class Declaration:
     urn: str
     goal: Goal | None
     in_state: bool
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A resource that the state has, with its model.
-
-    Attributes:
-        urn: the resource.
-        model_id: its model.
-        record: what the state remembers of the model.
-        dying: whether it is replaced and still to be deleted.
-        pending: whether it is only a creation that never ended, as far as the state knows.
-    """
-
-    urn: str
-    model_id: str
-    record: Record
-    dying: bool = False
-    pending: bool = False
 
 
 Witness = Callable[[str], Sequence[Owner] | None]
@@ -170,20 +153,21 @@ class Service:
         """
         self._declared[model_id] = Declaration(urn, goal, in_state)
 
-    def known(
-        self, model_id: str, record: Record | None, wanted: Callable[[], DeployRequest | None], urn: str = ""
-    ) -> Record | None:
+    def known(self, model_id: str, record: Record, goal: Callable[[], Goal | None], urn: str = "") -> Record:
         """What is known of a model: what the state remembers, and what the journal adds to it. Sends nothing.
 
         Args:
             model_id: the model.
             record: what the state remembers.
-            wanted: makes the parameters that are declared, None where there are none or they are not known. It is asked
-                only where the journal adds something, as a preview has a thousand models.
+            goal: makes what is declared, None where it is not known. It is asked only where the journal adds something,
+                as a preview has a thousand models.
             urn: the resource.
         """
-        recovered, now = self._recovered(model_id, record, urn)
-        return recovered.with_parameters(wanted(), now) if recovered.call else record
+        try:
+            recovered, now = self._recovered(model_id, record, urn)
+            return _amended(recovered, goal(), now) or record if recovered.call else record
+        except (ConfigError, ValidationError):  # the platform is not known, or what is declared is another version's
+            return record
 
     def reach(
         self,
@@ -320,7 +304,7 @@ class Service:
             recovered, now = self._recovered(model_id, before, urn)
         if goal is None and recovered.call and recovered.call.closed:
             recovered = replace(recovered, call=None)  # no job is under way, and what is deployed does not matter
-        record = recovered.with_parameters(goal.request if goal else None, now)
+        record = _amended(recovered, goal, now)
         trace = Trace(self._journal(urn), host, model_id, urn, before)
         self._own.add(trace.call)
         lifecycle = self._lifecycle(model_id, record, trace)
@@ -351,11 +335,16 @@ class Service:
             return Recovered.of(journal, host, model_id, urn, record, own=self._own), journal.now
         # A resource that is replaced by itself is created without what the state has of it.
         owners = self._witness(urn) or ()
-        held = _held(owners, model_id, urn)
-        pending = any(owner.pending and owner.urn == urn for owner in owners)
-        judged = Recovered.of(journal, host, model_id, urn, held, own=self._own, pending=pending)
-        recovered = replace(judged, record=None)
-        return recovered, journal.now
+        judged = Recovered.of(
+            journal,
+            host,
+            model_id,
+            urn,
+            held(owners, model_id, urn),
+            own=self._own,
+            pending=is_pending(owners, urn),
+        )
+        return replace(judged, record=None), journal.now
 
     def _tell_what_is_astray(self, journal: Journal, but: str, urn: str) -> None:
         """Once for each journal: the models that may run in no state, but for one that is in hand."""
@@ -367,15 +356,13 @@ class Service:
         unsettled = [
             call
             for call in journal.last_calls()
-            if call.host == host and call.model_id != but and not (call.closed or call.told or call.call in self._own)
+            if call.host == host and call.model_id != but and not (call.closed or call.call in self._own)
         ]
         owners = self._witness(urn) if unsettled else None
-        for call in unsettled if owners is not None else ():
-            held = _held(owners or (), call.model_id, call.urn)
-            if call.last and open_call(journal.calls(host, call.model_id), call.urn, held):
-                verb: JobVerb = "undeploy" if call.last.action == "UNDEPLOY" else "deploy"
-                job_id, path = call.last.job_id, str(journal.path)
-                self._reporter.note(Note(NoteKind.ASTRAY, call.model_id, verb, job_id, path))
+        for call in astray(journal, unsettled, owners) if owners is not None else ():
+            assert call.last is not None
+            job_id, verb = call.last.job_id, verb_of(call.last.action)
+            self._reporter.note(Note(NoteKind.ASTRAY, call.model_id, verb, job_id, reason=str(journal.path)))
 
     def twin(self, model_id: str, goal: Goal, urn: str) -> Record | None:
         """What the state remembers of a model that a resource had before it was replaced, if it is as declared.
@@ -387,7 +374,7 @@ class Service:
         """
         for owner in self._witness(urn) or ():
             if (owner.urn, owner.model_id, owner.dying) == (urn, model_id, True):
-                record = self.known(model_id, owner.record, lambda: goal.request, urn) or owner.record
+                record = self.known(model_id, owner.record, lambda: goal, urn)
                 return record if next_step(record, goal) is None else None
         return None
 
@@ -416,10 +403,8 @@ def _client(settings: Settings, clock: Clock, rng: Random, reporter: Reporter) -
     return Client(settings, clock, rng, reporter)
 
 
-def _held(owners: Sequence[Owner], model_id: str, urn: str) -> Record | None:
-    """What a state remembers of a resource's model; of any that has the model where the resource is not told."""
-    having = (owner for owner in owners if owner.model_id == model_id and not owner.pending)
-    return next((owner.record for owner in having if urn in ("", owner.urn)), None)
+def _amended(recovered: Recovered, goal: Goal | None, now: float) -> Record | None:
+    return recovered.with_parameters(goal.request if goal else None, now)
 
 
 def _is_as(record: Record, other: Declaration | None) -> bool:

@@ -1,11 +1,12 @@
 """What a state remembers of a model, as flat properties: the same names in a Pulumi stack and in a Terraform state."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
 from ..api.declared import DeployRequest
+from .recovery import Owner
 from .rules import ModelState, Record
 from .spec import ModelSpec, ProgramSpec
 
@@ -34,6 +35,39 @@ def record(outputs: Mapping[str, object]) -> Record:
         str(outputs.get("last_status") or ""),
         float(seconds) if isinstance(seconds, (int, float)) else 0.0,
     )
+
+
+class StateResource(Protocol):
+    """A resource of an engine's state, as far as it matters here."""
+
+    @property
+    def urn(self) -> str:
+        """What the engine calls it."""
+
+    @property
+    def id(self) -> str:
+        """Its id: of ours the model's."""
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """What is remembered of it."""
+
+    @property
+    def dying(self) -> bool:
+        """Whether it is replaced and still to be deleted."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is only a creation that never ended."""
+
+
+def owners(resources: Iterable[StateResource]) -> list[Owner]:
+    """Those of a state's resources that have a model."""
+    return [
+        Owner(one.urn, one.id, record(one.outputs), one.dying, one.pending)
+        for one in resources
+        if "model_id" in one.outputs and ("dock_status_id" in one.outputs or one.pending)
+    ]
 
 
 def results(record: Record) -> dict[str, object]:

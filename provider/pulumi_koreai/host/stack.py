@@ -53,7 +53,7 @@ class Reading(Generic[Answer]):
         self._read = read
         self._lock, self._reading = threading.Lock(), threading.Lock()
         self._asked = self._begun = 0
-        self._answer: Answer | None = None
+        self._answer: Answer
 
     def now(self) -> Answer:
         """What it is at this moment, or a little later."""
@@ -61,7 +61,7 @@ class Reading(Generic[Answer]):
             self._asked += 1
             asked = self._asked
         with self._reading:
-            if self._begun < asked or self._answer is None:  # what was begun before may be too old
+            if self._begun < asked:  # what was begun before may be too old
                 with self._lock:
                     self._begun = self._asked
                 self._answer = self._read()
@@ -84,30 +84,27 @@ class Stacks:
             return None
         stack = urn.removeprefix("urn:pulumi:").partition("::")[0]
         with self._lock:
-            reading = self._stacks.setdefault(stack, Reading(lambda: _exported(stack)))
+            export = ("pulumi", "stack", "export", "--stack", stack)
+            reading = self._stacks.setdefault(stack, Reading(lambda: resources_in(output_of(*export) or b"")))
         resources = reading.now()
         project = "::".join(urn.split("::")[:2])
         return resources if resources and all(one.urn.startswith(f"{project}::") for one in resources) else None
 
 
-def _exported(stack: str) -> Sequence[StackResource] | None:
-    exported = output_of("pulumi", "stack", "export", "--stack", stack)
+def resources_in(exported: bytes | str) -> Sequence[StackResource] | None:
+    """The resources in what `pulumi stack export` prints, and the creations that never ended; None in anything else."""
     try:
-        deployment = json.loads(exported or b"null")["deployment"]
-        pending = [
-            StackResource(
-                operation["resource"]["urn"], "", operation["resource"].get("inputs", {}), False, pending=True
-            )
-            for operation in deployment.get("pending_operations") or ()
-            if operation["type"] == "creating"
+        deployment = json.loads(exported)["deployment"]
+        resources = [
+            StackResource(item["urn"], item.get("id", ""), item.get("outputs", {}), bool(item.get("delete")))
+            for item in deployment.get("resources") or ()
         ]
-        return [*map(_resource, deployment.get("resources") or ()), *pending]
+        operations = deployment.get("pending_operations") or ()
+        begun = [operation["resource"] for operation in operations if operation["type"] == "creating"]
+        pending = [StackResource(item["urn"], "", item.get("inputs", {}), False, pending=True) for item in begun]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _resource(item: Mapping[str, Any]) -> StackResource:
-    return StackResource(item["urn"], item.get("id", ""), item.get("outputs", {}), bool(item.get("delete")))
+    return resources + pending
 
 
 def output_of(*command: str) -> bytes | None:

@@ -5,13 +5,14 @@ in any process that finds the file, knows of a job of which the state knows noth
 how that job ended only the platform tells.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from .calls import Attempt, CallTrace, Kind, Line
 from .file import Journal, Journals, Trouble, TroubleKind
 
 __all__ = [
-    "FOLDER",
     "JOURNAL_ENV",
     "Attempt",
     "CallTrace",
@@ -21,9 +22,17 @@ __all__ = [
     "Line",
     "Trouble",
     "TroubleKind",
+    "journal_folder",
 ]
 
 JOURNAL_ENV: Final = "KOREAI_JOURNAL"
 """Names the folder of the journals."""
-FOLDER: Final = ".koreai"
-"""That folder, in the project's own, where the environment names none."""
+
+
+def journal_folder(environment: Callable[[str], str | None]) -> Path:
+    """The folder of the journals: the one that the environment names, else one in the working directory.
+
+    Args:
+        environment: the text of a variable.
+    """
+    return Path(environment(JOURNAL_ENV) or ".koreai").absolute()

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -72,7 +72,7 @@ class Line(BaseModel):
 
     def text(self) -> str:
         """The line as it is written, without what it does not tell."""
-        return self.model_dump_json(exclude_defaults=True, exclude={"version"})
+        return self.model_dump_json(exclude_defaults=True)
 
 
 @dataclass
@@ -171,12 +171,12 @@ class Calls:
         call.take(line)
 
     def of(self, host: str, model_id: str) -> Sequence[CallTrace]:
-        """Those that sent something for a model."""
-        return self._by_model.get((host, model_id), ())
+        """Those that may have changed something for a model."""
+        return [call for call in self._by_model.get((host, model_id), ()) if call.last]
 
-    def models(self) -> Iterable[Sequence[CallTrace]]:
-        """Those of each model."""
-        return self._by_model.values()
+    def models(self) -> Iterator[Sequence[CallTrace]]:
+        """The same for each model of which there are any."""
+        return filter(None, (self.of(*key) for key in self._by_model))
 
 
 def new_salt() -> str:

@@ -105,17 +105,16 @@ class Journal:
         return self._now()
 
     def calls(self, host: str, model_id: str) -> Sequence[CallTrace]:
-        """The calls that sent something for a model, in the order in which they began."""
+        """The calls that may have changed something for a model, in the order in which they began."""
         with self._lock:
             self._read()
-            return list(self._calls.of(host, model_id))
+            return self._calls.of(host, model_id)
 
     def last_calls(self) -> Sequence[CallTrace]:
         """Of each model the last call that may have changed something."""
         with self._lock:
             self._read()
-            effective = [[call for call in calls if call.last] for calls in self._calls.models()]
-            return [calls[-1] for calls in effective if calls]
+            return [calls[-1] for calls in self._calls.models()]
 
     def write(self, line: Line, *, durable: bool = True) -> None:
         """Append a line; when this returns it survives the machine's end, if it is to be durable.
@@ -196,8 +195,7 @@ class Journal:
         lines, calls = list(self._lines(_content(file, 0))), Calls()
         for line in lines:
             calls.take(line)
-        effective = [[call.call for call in of_model if call.last] for of_model in calls.models()]
-        names = {name for of_model in effective for name in of_model[-_KEPT_CALLS:]}
+        names = {call.call for of_model in calls.models() for call in of_model[-_KEPT_CALLS:]}
         texts = [line.text() for line in lines if line.call in names]
         room = _READ_MAX_BYTES // 2
         while texts and sum(map(len, texts)) > room:

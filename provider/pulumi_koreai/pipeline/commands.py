@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
 
-from pulumi_koreai.journal import JOURNAL_ENV, CallTrace
+from pulumi_koreai.journal import JOURNAL_ENV, CallTrace, journal_folder
 from pulumi_koreai.pipeline import astray
 from pulumi_koreai.pipeline.forge import TOKENS, Forge, ForgeError, forge
 from pulumi_koreai.report import markdown
@@ -151,7 +151,7 @@ class Stack:
         lost = [call for call in self._astray() if call.call not in before] if code else []
         taken_up = ""
         if lost and not _signals:
-            print(f"{self.name}: the run ended before the state had what it sent. Once more.", file=sys.stderr)
+            _say(f"{self.name}: the run ended before the state had what it sent. Once more.\n", sys.stderr)
             if code < 0:  # the engine was killed, and so it left its lock
                 self._pulumi("cancel", "--yes")
             self._events.unlink(missing_ok=True)
@@ -401,7 +401,7 @@ def _environment(base: dict[str, str], to: Forge, *, comments: bool) -> dict[str
     Without an engine, `comments` says so on the pull request, whose comment would otherwise be an older commit's.
     """
     env = {**base, "PATH": os.pathsep.join([sysconfig.get_path("scripts"), base.get("PATH", os.defpath)])}
-    env |= {"VIRTUAL_ENV": sys.prefix, JOURNAL_ENV: str(astray.journal_folder())}
+    env |= {"VIRTUAL_ENV": sys.prefix, JOURNAL_ENV: str(journal_folder(os.environ.get))}
     env.pop("PYTHONHOME", None)
     if not shutil.which("pulumi", path=env["PATH"]):
         error = NoEngineError()

@@ -22,14 +22,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from pydantic import ValidationError
 from tf.iface import ImportContext, ReadContext, UpgradeContext  # type: ignore[import-untyped] # it has no types
 from tf.schema import Schema  # type: ignore[import-untyped]
 from tf.types import Unknown  # type: ignore[import-untyped]
 from tf.utils import Diagnostics  # type: ignore[import-untyped]
 
-from ..api.declared import DeployRequest
-from ..api.errors import ConfigError, KoreaiError
+from ..api.errors import KoreaiError
 from ..core import state
 from ..core.impact import Impact, Unfinished, Why
 from ..core.rules import UNCONFIRMED_STATUS, Goal, ModelState, Operation, Record
@@ -153,7 +151,7 @@ class ModelDeployment:
         if prior is None:
             return Planned(planned | open_results, private)
         changed = [name for name in ARGUMENTS if prior[name] != planned[name]]
-        record = self._known(prior["model_id"], state.record(prior), planned)
+        record = self._process.service.known(prior["model_id"], state.record(prior), lambda: _goal(planned))
         if "model_id" in changed:
             diagnostics.add_warning(_replaced(prior["model_id"], planned["model_id"], record), path=["model_id"])
             self._intend(diagnostics, prior["model_id"], "deleted")
@@ -198,7 +196,7 @@ class ModelDeployment:
         with self._process.in_hand(current["model_id"], context.diagnostics):
             recorded = state.record(current)
             try:
-                before = self._known(current["model_id"], recorded, current)
+                before = self._process.service.known(current["model_id"], recorded, lambda: _goal(current))
                 now = self._process.service.refresh(current["model_id"], before)
             except KoreaiError as error:
                 _report(context.diagnostics, TERRAFORM.error(error))
@@ -225,18 +223,6 @@ class ModelDeployment:
         """The state of an older version: what it did not have is not set, what there is no more is left out."""
         renamed = {"timeouts": old.get("custom_timeouts")} if version < 2 else {}
         return _NOTHING | {name: value for name, value in {**old, **renamed}.items() if name in _NOTHING}
-
-    def _known(self, model_id: str, record: Record, values: Values) -> Record:
-        """What is known of a model, the journal's knowledge included, when these values are declared for it."""
-
-        def wanted() -> DeployRequest | None:
-            goal = _goal(values)
-            return goal.request if goal else None
-
-        try:
-            return self._process.service.known(model_id, record, wanted) or record
-        except (ConfigError, ValidationError):  # the platform is not known yet, or the values are another version's
-            return record
 
     def _intend(self, diagnostics: Diagnostics, model_id: str, intent: Intent) -> None:
         """Note what a plan means for a model, and refuse it beside one that does not go with it."""

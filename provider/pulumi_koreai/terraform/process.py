@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -23,7 +22,7 @@ from ..base.clock import wait_in_steps
 from ..base.progress import Note, NoteKind, Progress, formatted
 from ..core.rules import Record
 from ..core.service import ClientFactory, Service, Witness
-from ..journal import FOLDER, JOURNAL_ENV, Journals, Trouble
+from ..journal import Journals, Trouble, journal_folder
 from .schema import Number
 from .terms import TERRAFORM
 
@@ -167,7 +166,7 @@ class ProviderProcess:
 
 def journals(tell: Callable[[Trouble], None]) -> Journals:
     """Those of the root module, whose folder is the working directory of Terraform and of its providers."""
-    return Journals(Path(os.environ.get(JOURNAL_ENV) or FOLDER).absolute(), time.time, tell)
+    return Journals(journal_folder(os.environ.get), time.time, tell)
 
 
 def provider_schema() -> Schema:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..core import state
-from ..core.service import Owner, Witness
-from ..host.stack import Reading, output_of
+from ..core.recovery import Owner
+from ..core.service import Witness
+from ..host.stack import Reading, StackResource, output_of
 
 _PROGRAMS: Final = ("terraform", "tofu")
 
@@ -21,27 +22,20 @@ def witness() -> Witness:
 
 
 def _owners() -> Sequence[Owner] | None:
-    for program in _PROGRAMS:
-        pulled = output_of(program, "state", "pull")
-        if pulled is not None:
-            try:
-                return list(owners(json.loads(pulled)))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                return None
-    return None
+    pulled = next(filter(None, (output_of(program, "state", "pull") for program in _PROGRAMS)), b"")
+    try:
+        return state.owners(_objects(json.loads(pulled)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
-def owners(pulled: Mapping[str, Any]) -> Iterator[Owner]:
-    """The objects of a state that have a model. Source: version 4 of Terraform's state files."""
+def _objects(pulled: Mapping[str, Any]) -> Iterator[StackResource]:
+    """The objects of this provider's. Source: version 4 of Terraform's state files."""
     for resource in pulled["resources"]:
-        if resource["mode"] != "managed" or resource["type"] != "koreai_model_deployment":
+        if (resource["mode"], resource["type"]) != ("managed", "koreai_model_deployment"):
             continue
+        address = ".".join(filter(None, [resource.get("module", ""), resource["type"], resource["name"]]))
         for instance in resource["instances"]:
             attributes = instance["attributes"]
-            address = ".".join(filter(None, [resource.get("module", ""), resource["type"], resource["name"]]))
-            yield Owner(
-                f"{address}[{instance.get('index_key', '')}]",
-                attributes["model_id"],
-                state.record(attributes),
-                dying=bool(instance.get("deposed")),
-            )
+            urn = f"{address}[{instance.get('index_key', '')}]"
+            yield StackResource(urn, attributes["model_id"], attributes, bool(instance.get("deposed")))

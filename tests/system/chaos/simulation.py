@@ -24,7 +24,7 @@ from urllib3 import HTTPResponse
 
 from pulumi_koreai.api.errors import KoreaiError
 from pulumi_koreai.core import state
-from pulumi_koreai.core.service import Owner
+from pulumi_koreai.core.recovery import Owner
 from pulumi_koreai.emulator.platform import EmulatedJob, EmulatedPlatform, EmulatorSettings, Fail, Refusal
 from pulumi_koreai.emulator.platform import random_ids as seeded_ids
 from pulumi_koreai.host import Cancelled, DetailedDiff, PartialFailure
