@@ -1102,9 +1102,17 @@ def test_an_oddity_is_not_borne_for_ever_nor_for_a_model_that_is_not_down(oddity
 
 
 def test_a_deploy_that_ends_an_outage_is_sent_again_after_an_oddity() -> None:
-    scene = Scene(RUNNING_OTHER)
-    sign_in = ODDITIES["sign in"]
-    scene.platform.answers = [job("SUCCESS"), sign_in, sign_in, job("SUCCESS", id="ds-2")]
-    scene.lifecycle.reach(DEPLOYED)
-    assert scene.platform.commands == ["undeploy cm-1", "deploy cm-1", "deploy cm-1", "deploy cm-1"]
-    assert scene.record.state is ModelState.DEPLOYED
+    clock, told, commands = SimClock(), Told(), list[str]()
+
+    def serve(request: Request) -> HTTPResponse:
+        commands.append(" ".join(reversed(request.target.partition("?")[0].split("/")[-2:])))
+        if commands[-1].startswith("deploy") and len(commands) < 4:
+            return answer(302, headers={"Location": "https://sign-in.example.com/"})
+        return answer(200, {"dockStatusId": f"ds-{len(commands)}", "status": "SUCCESS"})
+
+    client = WiredClient(serve, clock, told)
+    lifecycle = Lifecycle(client, MODEL, RUNNING_OTHER, clock=clock, rng=Random(7), reporter=told)
+    lifecycle.reach(DEPLOYED)
+    assert commands == ["undeploy cm-1", "deploy cm-1", "deploy cm-1", "deploy cm-1"]
+    assert lifecycle.record is not None
+    assert lifecycle.record.state is ModelState.DEPLOYED

@@ -35,7 +35,7 @@ from .errors import (
     Unauthorized,
 )
 from .exchange import ApiCall, Exchanger, slow_down
-from .pacing import RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
+from .pacing import ODDITY_MAX_SECONDS, RETRY_AFTER_MAX_SECONDS, Pacer, published_limits
 from .settings import Settings
 from .transport import CONNECTIONS_MAX, new_session, transport_error
 from .watch import Watch, watched
@@ -62,6 +62,7 @@ _DEPLOY_AFTER_UNDEPLOY: Final = _DEPLOY.new(connect=None, status=None)
 
 _ACCOUNT: Final = "account"  # the windows of all that is no look at a job
 _CONNECTION_STEP_SECONDS: Final = 0.2  # between two looks for a free one
+_ODDITY_PAUSE_SECONDS: Final = 5.0
 _PAUSE_FIRST_SECONDS, _PAUSE_MAX_SECONDS = 2.0, 30.0
 
 
@@ -246,6 +247,7 @@ class Client:
     ) -> DockJob:
         retries, pause = operation.retries, _PAUSE_FIRST_SECONDS
         doubt: ApiError | None = None
+        odd_since: float | None = None
         failures: list[Retry] = []
         try:
             while True:
@@ -264,10 +266,15 @@ class Client:
                     error = failure
                     doubt = failure if failure.may_be_taken else doubt
                     next_retries = _spend(retries, operation, failure)
-                    if next_retries is None:
-                        raise
-                    retries = next_retries
-                    delay = retries.get_backoff_time() * (0.5 + self._rng.random())
+                    if next_retries is not None:
+                        retries = next_retries
+                        delay = retries.get_backoff_time() * (0.5 + self._rng.random())
+                    else:
+                        now = self._clock.monotonic()
+                        odd_since = now if odd_since is None else odd_since
+                        if not _is_borne(operation, failure) or now - odd_since >= ODDITY_MAX_SECONDS:
+                            raise
+                        delay = _ODDITY_PAUSE_SECONDS
                 else:
                     self._known.set()
                     if failures and operation.method == "POST":
@@ -345,6 +352,11 @@ class Client:
             yield
         finally:
             connections.release()
+
+
+def _is_borne(operation: ApiCall, failure: ApiError) -> bool:
+    """Whether an oddity keeps a deploy that ends an outage from the platform, and may be over in a few minutes."""
+    return operation.ends_outage and failure.may_pass and not failure.may_be_taken
 
 
 def _retry(error: ApiError, wait_seconds: float) -> Retry:

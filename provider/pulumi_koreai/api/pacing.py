@@ -18,6 +18,9 @@ _LOOK_AGAIN_SECONDS: Final = 15.0
 RETRY_AFTER_MAX_SECONDS: Final = 300.0
 """The longest that a `Retry-After` holds up a look at a job: a look costs nothing, and the job may have ended."""
 
+ODDITY_MAX_SECONDS: Final = 300.0
+"""How long an answer that may pass (`ApiError.may_pass`) is borne while a model is down until it is deployed."""
+
 
 @dataclass(frozen=True)
 class Limit:

@@ -23,13 +23,11 @@ from ..api.errors import (
     KoreaiError,
     NotDeployed,
     NotFound,
-    NotSent,
-    RateLimited,
 )
-from ..api.pacing import RETRY_AFTER_MAX_SECONDS
+from ..api.pacing import ODDITY_MAX_SECONDS, RETRY_AFTER_MAX_SECONDS
 from ..base.clock import Clock
 from ..base.durations import spoken
-from ..base.progress import Note, NoteKind, Reporter, Retry, RetryReason
+from ..base.progress import Note, NoteKind, Reporter
 from .polling import pause_before_poll
 from .recovery import Trace
 from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
@@ -44,9 +42,6 @@ UNDEPLOY_TIMEOUT_SECONDS: Final = 30 * 60.0
 # A job may not be found at first: the platform answers with an id before every part of it knows the job.
 _NOT_FOUND_GRACE_SECONDS: Final = 30.0
 _PROGRESS_SECONDS: Final = 60.0
-# How long an oddity is borne while a model is down by this call's doing.
-_ODDITY_SECONDS: Final = 300.0
-_ODDITY_PAUSE_SECONDS: Final = 5.0
 _LAST_LOOK_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 120.0
 
@@ -210,7 +205,13 @@ class Lifecycle:
             last_job_seconds=before.last_job_seconds if before else 0.0,
         )
         try:
-            job = self._sent_deploy(request, until)
+            job = self._client.deploy(
+                self._model_id,
+                request,
+                until,
+                ends_outage=self._cut_off,
+                watch=self._trace.about_to("DEPLOY", request),
+            )
         except ApiError as error:
             if error.may_be_taken:
                 self.record = lost
@@ -228,41 +229,9 @@ class Lifecycle:
                 Advice(AdviceKind.FIX_AND_DEPLOY_AGAIN),
             )
 
-    def _sent_deploy(self, request: DeployRequest, until: float) -> DockJob:
-        """The job of a deploy. One that ends an outage is sent again while something odd keeps it from the platform."""
-        odd_since: float | None = None
-        odd: ApiError | None = None
-        oddities: list[Retry] = []
-        while True:
-            try:
-                job = self._client.deploy(
-                    self._model_id,
-                    request,
-                    until,
-                    ends_outage=self._cut_off,
-                    watch=self._trace.about_to("DEPLOY", request),
-                )
-            except ApiError as error:
-                now = self._clock.monotonic()
-                odd_since = now if odd_since is None else odd_since
-                if odd and now >= until and isinstance(error, (RateLimited, NotSent)):
-                    raise odd from None  # the time was up before the next attempt: the reason is still that one
-                if error.may_be_taken or not self._bears(error, odd_since) or now + _ODDITY_PAUSE_SECONDS >= until:
-                    raise
-                odd = error
-                oddities.append(Retry(RetryReason.REFUSED, error.status, _ODDITY_PAUSE_SECONDS))
-                self._reporter.progress(oddities[-1])
-                self._clock.sleep(_ODDITY_PAUSE_SECONDS)
-            else:
-                if oddities:
-                    attempts, last = len(oddities) + 1, oddities[-1]
-                    again = Note(NoteKind.SENT_AGAIN, self._model_id, attempts=attempts, last_failure=last)
-                    self._reporter.note(again)
-                return job
-
     def _bears(self, error: ApiError, since: float) -> bool:
         """Whether an oddity is borne a while longer, as the model is down until this call deploys it."""
-        return self._cut_off and error.may_pass and self._clock.monotonic() - since < _ODDITY_SECONDS
+        return self._cut_off and error.may_pass and self._clock.monotonic() - since < ODDITY_MAX_SECONDS
 
     def _undeploy(self, deadline: float | None, *, deploy_follows: bool) -> None:
         before, until = self.record or Record(ModelState.FAILED), self._until(deadline, UNDEPLOY_TIMEOUT_SECONDS)
