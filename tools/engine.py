@@ -6,6 +6,9 @@ The Python package `pulumi` is only the SDK; the engine is a program of its own.
 2. what the official installer downloads, as the Automation API runs it;
 3. the Go modules pinned in `tools/engine/`, built with `go build`.
 
+The version of 2 and 3 is the newest that this project is tested with, or with `--oldest` the oldest that it allows, in
+which case the PATH is not looked at.
+
 What 2 or 3 made is kept by version in `${XDG_CACHE_HOME:-~/.cache}/pulumi-koreai/engine`, outside any clone.
 
 Run as a program it prints on stdout the folder that must come first on the PATH (nothing, when the engine is
@@ -26,7 +29,6 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -36,22 +38,15 @@ from semver import Version
 
 from commands import CommandError, Say, in_a_line, run
 
-MINIMUM: Final = Version(3, 220)
-"""The oldest engine that this project is tested with."""
-
 _MODULES: Final = Path(__file__).parent / "engine"
-_ENGINE_MODULE: Final = _MODULES / "pulumi"
 _HOST_MODULE: Final = _MODULES / "language-python"
 _ENGINE_PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _HOST_PACKAGE: Final = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
 _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-# Scripts of the SDK's module that belong beside the engine.
-_SDK_SCRIPTS: Final = (
-    "python/cmd/pulumi-language-python-exec",
-    "python/dist/pulumi-analyzer-policy-python",
-    "python/dist/pulumi-resource-pulumi-python",
-)
+# Scripts that belong beside the engine, of the SDK that it and its language host are built with.
+_SDK_SCRIPTS: Final = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
+_HOST_SCRIPTS: Final = ("python/dist/pulumi-analyzer-policy-python",)
 
 _QUERY_TIMEOUT_SECONDS: Final = 60.0
 # The download is some 150 MB.
@@ -80,6 +75,38 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True)
+class Pin:
+    """A version of the engine that this project is tested with, pinned by a Go module.
+
+    Attributes:
+        module: the folder of its `go.mod` and `go.sum`.
+    """
+
+    module: Path
+
+    @property
+    def version(self) -> Version:
+        """Of the engine."""
+        return Version.parse(self._match(r"/pulumi/pkg/v3 v(\S+)"))
+
+    @property
+    def go(self) -> str:
+        """The version of Go that it needs."""
+        return self._match(r"(?m)^go (\S+)$")
+
+    def _match(self, pattern: str) -> str:
+        file = self.module / "go.mod"
+        found = re.search(pattern, file.read_text(encoding="utf-8"))
+        if found is None:
+            raise EngineError(f"{file} holds no match for {pattern!r}. Restore it from the repository.")
+        return found[1]
+
+
+OLDEST: Final = Pin(_MODULES / "oldest")
+NEWEST: Final = Pin(_MODULES / "newest")
+
+
+@dataclass(frozen=True)
 class Engine:
     """An engine that can be used.
 
@@ -95,25 +122,34 @@ class Engine:
     source: str
 
 
-def obtain(env: Mapping[str, str] = os.environ, say: Say = lambda line: print(line, file=sys.stderr)) -> Engine:
+def obtain(
+    env: Mapping[str, str] = os.environ,
+    say: Say = lambda line: print(line, file=sys.stderr),
+    *,
+    exactly: Pin | None = None,
+) -> Engine:
     """The engine to use, fetched if need be; minutes the first time on a machine, a second later on.
 
     Args:
         env: what is looked at (`PATH`, `HOME`, `XDG_CACHE_HOME`) and what programs are run with.
         say: takes lines that tell of progress.
+        exactly: the version that it has to be; None: what is on the PATH, or the newest.
 
     Raises:
         EngineError: none of the ways works.
     """
     # No question to a server, and no news about newer versions, from the programs run here.
     env = {**env, "PULUMI_SKIP_UPDATE_CHECK": "true"}
-    try:
-        return _on_path(env)
-    except CommandError as reason:
-        tried = [f"the PATH: {reason}"]
+    tried: list[str] = []
+    if exactly is None:
+        try:
+            return _on_path(env, say)
+        except CommandError as reason:
+            tried.append(f"the PATH: {reason}")
 
     folder = _cache_folder(env)
-    recipes = (_installer_recipe(env), _go_recipe(env))
+    pin = exactly or NEWEST
+    recipes = (_installer_recipe(pin, env), _go_recipe(pin, env))
     if cached := _cached(folder, recipes, env):
         return cached
     with _lock(folder, say):
@@ -130,9 +166,9 @@ def obtain(env: Mapping[str, str] = os.environ, say: Say = lambda line: print(li
         "no Pulumi engine could be obtained. What was tried, in this order:\n"
         + "".join(f"  - {line}\n" for line in tried)
         + "Do one of these and run the command again:\n"
-        f"  - install Pulumi {MINIMUM} or later (www.pulumi.com/docs/install) and have its `pulumi` and"
+        f"  - install Pulumi {OLDEST.version} or later (www.pulumi.com/docs/install) and have its `pulumi` and"
         " `pulumi-language-python` on the PATH;\n"
-        f"  - install Go {_needed_go()} or later, which builds the engine from its sources;\n"
+        f"  - install Go {pin.go} or later, which builds the engine from its sources;\n"
         "  - let this machine reach the network, where that is what failed above."
     )
 
@@ -193,26 +229,29 @@ class _Recipe:
         return Engine(folder / self.bin, self.version, f"{self.source}, in {folder}")
 
 
-def _on_path(env: Mapping[str, str]) -> Engine:
+def _on_path(env: Mapping[str, str], say: Say) -> Engine:
     found = shutil.which("pulumi", path=env.get("PATH", os.defpath))
     if found is None:
         raise CommandError("no `pulumi` there.")
     version = _version_of(Path(found), env)
-    if not MINIMUM <= version.finalize_version() < MINIMUM.bump_major():
-        raise CommandError(f"{found} is {version}; {MINIMUM} or later is needed, below {MINIMUM.bump_major()}.")
+    oldest, newest = OLDEST.version, NEWEST.version
+    if not oldest <= version.finalize_version() < oldest.bump_major():
+        raise CommandError(f"{found} is {version}; {oldest} or later is needed, below {oldest.bump_major()}.")
     beside = {Path(found).parent, Path(found).resolve().parent}
     search = os.pathsep.join([*map(str, beside), env.get("PATH", "")])
     if shutil.which("pulumi-language-python", path=search) is None:
         raise CommandError(f"{found} is {version}, but there is no `pulumi-language-python` beside it or on the PATH.")
+    if version.finalize_version() > newest:
+        say(f"engine: {found} is {version}; the newest that this project is tested with is {newest}.")
     return Engine(None, str(version), f"{found} on the PATH")
 
 
-def _installer_recipe(env: Mapping[str, str]) -> _Recipe:
-    sdk = metadata.version("pulumi")
+def _installer_recipe(pin: Pin, env: Mapping[str, str]) -> _Recipe:
+    version = str(pin.version)
 
     def make(folder: Path, say: Say) -> None:
         run(
-            [sys.executable, "-c", _INSTALLER, str(folder), sdk],
+            [sys.executable, "-c", _INSTALLER, str(folder), version],
             env=env,
             timeout_seconds=_INSTALLER_TIMEOUT_SECONDS,
             say=say,
@@ -221,7 +260,7 @@ def _installer_recipe(env: Mapping[str, str]) -> _Recipe:
     return _Recipe(
         way="the official installer",
         source="from the official installer",
-        version=sdk,
+        version=version,
         digest=_digest("installer"),
         make=make,
         bin="bin",
@@ -229,38 +268,38 @@ def _installer_recipe(env: Mapping[str, str]) -> _Recipe:
     )
 
 
-def _go_recipe(env: Mapping[str, str]) -> _Recipe:
-    version = _pinned(r"/pulumi/pkg/v3 v(\S+)")
+def _go_recipe(pin: Pin, env: Mapping[str, str]) -> _Recipe:
+    version = str(pin.version)
     flags = ["-mod=readonly", "-trimpath", "-ldflags", f"-s -w -X {_VERSION_SYMBOL}=v{version}"]
     # No C compiler is needed, and a workspace that the clone may lie in is no part of it.
     settings = {"CGO_ENABLED": "0", "GOWORK": "off"}
-    files = [module / name for module in (_ENGINE_MODULE, _HOST_MODULE) for name in ("go.mod", "go.sum")]
-    digest = _digest(*flags, *settings, *_SDK_SCRIPTS, *(file.read_bytes() for file in files))
+    files = [module / name for module in (pin.module, _HOST_MODULE) for name in ("go.mod", "go.sum")]
+    digest = _digest(*flags, *settings, *_SDK_SCRIPTS, *_HOST_SCRIPTS, *(file.read_bytes() for file in files))
 
     def make(folder: Path, say: Say) -> None:
         if shutil.which("go", path=env.get("PATH", os.defpath)) is None:
             raise CommandError("no `go` on the PATH.")
         go = functools.partial(run, env={**env, **settings}, say=say)
-        go_version = go(["go", "env", "GOVERSION"], cwd=_ENGINE_MODULE, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
-        if _numbers(go_version) < _numbers(_needed_go()):
-            raise CommandError(f"the `go` on the PATH is {go_version}; Go {_needed_go()} or later is needed.")
-        for module, package in (_ENGINE_MODULE, _ENGINE_PACKAGE), (_HOST_MODULE, _HOST_PACKAGE):
+        go_version = go(["go", "env", "GOVERSION"], cwd=pin.module, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
+        if _numbers(go_version) < _numbers(pin.go):
+            raise CommandError(f"the `go` on the PATH is {go_version}; Go {pin.go} or later is needed.")
+        for module, package in (pin.module, _ENGINE_PACKAGE), (_HOST_MODULE, _HOST_PACKAGE):
             say(f"engine: building {package.rpartition('/')[2]} with {go_version} ...")
             go(
                 ["go", "build", *flags, "-o", f"{folder}/", package],
                 cwd=module,
                 timeout_seconds=_BUILD_TIMEOUT_SECONDS,
             )
-        sources = Path(
-            go(
+        for module, scripts in (pin.module, _SDK_SCRIPTS), (_HOST_MODULE, _HOST_SCRIPTS):
+            sdk = go(
                 ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK_MODULE],
-                cwd=_ENGINE_MODULE,
+                cwd=module,
                 timeout_seconds=_QUERY_TIMEOUT_SECONDS,
             )
-        )
-        for script in _SDK_SCRIPTS:
-            shutil.copyfile(sources / script, folder / Path(script).name)
-            (folder / Path(script).name).chmod(0o755)
+            for script in scripts:
+                place = folder / Path(script).name
+                shutil.copyfile(Path(sdk, script), place)
+                place.chmod(0o755)
 
     return _Recipe(
         way="Go modules",
@@ -269,21 +308,12 @@ def _go_recipe(env: Mapping[str, str]) -> _Recipe:
         digest=digest,
         make=make,
         bin="",
-        programs=("pulumi", "pulumi-language-python", *(Path(script).name for script in _SDK_SCRIPTS)),
+        programs=(
+            "pulumi",
+            "pulumi-language-python",
+            *(Path(script).name for script in (*_SDK_SCRIPTS, *_HOST_SCRIPTS)),
+        ),
     )
-
-
-def _pinned(pattern: str) -> str:
-    found = re.search(pattern, (_ENGINE_MODULE / "go.mod").read_text(encoding="utf-8"))
-    if found is None:
-        raise EngineError(
-            f"{_ENGINE_MODULE / 'go.mod'} holds no match for {pattern!r}. Restore it from the repository."
-        )
-    return found[1]
-
-
-def _needed_go() -> str:
-    return _pinned(r"(?m)^go (\S+)$")
 
 
 def _numbers(version: str) -> list[int]:
@@ -380,7 +410,11 @@ def _version_of(pulumi: Path, env: Mapping[str, str]) -> Version:
 
 def main() -> int:
     """The program. Returns the exit status."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--oldest", action="store_true", help="the oldest version that is allowed, whatever the PATH has"
+    )
+    options = parser.parse_args()
 
     def terminated(signum: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(128 + signum)
@@ -388,7 +422,7 @@ def main() -> int:
     for wish in signal.SIGTERM, signal.SIGHUP:
         signal.signal(wish, terminated)
     try:
-        engine = obtain()
+        engine = obtain(exactly=OLDEST if options.oldest else None)
     except EngineError as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1

@@ -41,6 +41,7 @@ from .core.stopped import Stopped
 from .host import Cancelled, DetailedDiff, DiffKind, PartialFailure, current_call
 from .host.errors import of_ours
 from .host.stack import StackResource, Stacks
+from .host.stock import tell_without_traceback
 from .journal import Journals, Trouble, journal_folder
 from .stackfile.terms import PULUMI
 
@@ -190,6 +191,7 @@ class ModelDeploymentProvider(ResourceProvider):
         return self._host_process.service
 
     def configure(self, req: ConfigureRequest) -> None:
+        tell_without_traceback(KoreaiError)
         self._host_process.configure(req.config.get)
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:

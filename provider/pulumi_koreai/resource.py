@@ -14,6 +14,7 @@ from .api.declared import UNKNOWN
 from .core.faults import DeclarationFault, listing
 from .core.spec import ProgramSpec, check, python_spelling
 from .core.state import RESULTS
+from .host.program import follow_the_engine
 from .provider import ModelDeploymentProvider
 
 
@@ -136,6 +137,7 @@ class ModelDeployment(Resource, module="koreai", name="ModelDeployment"):
             "update_strategy": update_strategy,
             "custom_timeouts": _custom_timeouts(opts),
         }
+        follow_the_engine()
         run = _runs.current()
         run.declare(resource_name, arguments)
         arguments["model_id"] = run.unless_faulty(model_id)

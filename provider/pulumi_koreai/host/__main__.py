@@ -5,7 +5,6 @@ process group when the command is done, and kills what is still there five secon
 sdk/go/common/resource/plugin/plugin.go).
 """
 
-import atexit
 import io
 import os
 import select
@@ -18,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NoReturn, cast
+
+from .leaving import leave
 
 _DRAIN_SECONDS = 4.0  # for the calls under way to answer after a signal: less than the engine's five
 _DRAIN_STEP_SECONDS = 0.05  # between two looks for a second signal
@@ -53,7 +54,7 @@ def main() -> NoReturn:
     deadline = time.monotonic() + _DRAIN_SECONDS
     while not host.drained(_DRAIN_STEP_SECONDS) and signals.empty() and time.monotonic() < deadline:
         pass
-    _leave()
+    leave(0)
 
 
 def _first(signals: SimpleQueue[int]) -> int:
@@ -77,15 +78,6 @@ def _end_with(parent: int) -> NoReturn:
     while os.getppid() == parent and not poll.poll(_WATCH_SECONDS * 1000):
         pass
     os._exit(1)
-
-
-def _leave() -> NoReturn:
-    """End now: the interpreter's own end would wait for the threads of calls that didn't end in time."""
-    atexit._run_exitfuncs()  # noqa: SLF001 - what providers registered runs under the stock host too
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":

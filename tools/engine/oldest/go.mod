@@ -1,4 +1,4 @@
-// The engine as a Go tool dependency, built by tools/engine.py where neither the PATH nor the installer has it.
+// The oldest engine that is allowed, for the tests of a night.
 module pulumi-koreai/engine/pulumi
 
 go 1.24.7
