@@ -22,6 +22,7 @@ PACKAGE = Path(pulumi_koreai.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ENGINE = ("pulumi", "dill", "grpc", "google")
+ENGINE_S_FRONT_ENDS = ("program.py", "provider.py", "resource.py", "terraform/__main__.py")
 
 # Who may import whom: a room, and the rooms that its modules may import. ARCHITECTURE.md has the same as a picture.
 MAY_IMPORT = {
@@ -33,12 +34,13 @@ MAY_IMPORT = {
     "core": {"base", "api", "journal"},
     "stackfile": {"api", "core"},
     "provider": {"base", "api", "journal", "core", "stackfile", "host"},
-    "resource": {"api", "core", "provider"},
+    "resource": {"api", "core", "host", "provider"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
     "pipeline": {"host", "journal", "core", "stackfile", "report"},
     "cli": {"stackfile", "report", "pipeline"},
-    "__init__": {"resource"},
+    "program": {"resource", "stackfile"},
+    "__init__": {"program", "resource"},
 }
 
 
@@ -75,6 +77,7 @@ def test_the_package_s_root_holds_the_front_doors_alone() -> None:
     assert {module for module in MODULES if "/" not in module} == {
         "__init__.py",
         "cli.py",
+        "program.py",
         "provider.py",
         "resource.py",
     }
@@ -103,7 +106,7 @@ def test_an_import_upwards_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("host/")])
 def test_only_the_front_ends_import_the_engine_s_sdk(module: str) -> None:
-    assert bool(of(imports(module), *ENGINE)) == (module in ("provider.py", "resource.py", "terraform/__main__.py"))
+    assert bool(of(imports(module), *ENGINE)) == (module in ENGINE_S_FRONT_ENDS)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -149,7 +152,8 @@ def test_the_lifecycle_is_loaded_without_the_engine_s_sdk_in_its_own_imports() -
 
 
 def test_what_is_exported_is_what_is_said_to_be() -> None:
-    assert pulumi_koreai.__all__ == ["HyperParameters", "ModelDeployment", "OptimizationInfo", "ScalingParameters"]
+    groups = ["HyperParameters", "OptimizationInfo", "ScalingParameters"]
+    assert pulumi_koreai.__all__ == sorted([*groups, "ModelDeployment", "__version__", "declare"])
     for name in ("pulumi_koreai", "pulumi_koreai.api", "pulumi_koreai.host"):
         module = importlib.import_module(name)
         assert all(getattr(module, export) is not None for export in module.__all__)

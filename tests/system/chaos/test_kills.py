@@ -274,7 +274,7 @@ def _hosts_below(engine: int) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == engine and b"pulumi-resource-pulumi-python" in (folder / "cmdline").read_bytes():
+            if parent == engine and b"pulumi_koreai.host" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 

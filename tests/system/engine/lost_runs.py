@@ -28,7 +28,7 @@ def children_of(parent: int, *, named: bytes = b"") -> list[int]:
 
 def hosts_below(parent: int) -> list[int]:
     """The dynamic provider hosts below a process."""
-    return children_of(parent, named=b"pulumi-resource-pulumi-python")
+    return children_of(parent, named=b"pulumi_koreai.host")
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 PROJECT: Final = {
     "name": "elsewhere",
     "runtime": {"name": "python", "options": {"virtualenv": ".venv"}},
-    "plugins": {"providers": [{"name": "pulumi-python", "path": ".venv/bin"}]},
+    "plugins": {"providers": [{"name": "pulumi-python", "path": ".venv/libexec/koreai"}]},
 }
 PROGRAM: Final = """
 import pulumi, pulumi_koreai
