@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,16 @@ def test_the_provider_is_loaded_without_an_http_library() -> None:
     loaded = loaded_by("import pulumi_koreai.provider")
     assert "pulumi_koreai.provider" in loaded
     assert {"requests", "urllib3", "aiohttp", "pulumi_koreai.api.client", "pulumi_koreai.emulator"} & loaded == set()
+
+
+def test_a_program_loads_what_its_models_need_and_no_more() -> None:
+    more = loaded_by("from pulumi_koreai import declare") - loaded_by("from pulumi_koreai import ModelDeployment")
+    assert more == {"graphlib", "pulumi_koreai.program", "pulumi_koreai.stackfile.entries"}
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert pulumi_koreai.__version__ == project["version"]
 
 
 def test_the_lifecycle_is_loaded_without_the_engine_s_sdk_in_its_own_imports() -> None:
