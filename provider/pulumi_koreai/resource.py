@@ -176,7 +176,7 @@ def refuse(message: str) -> NoReturn:
         pulumi.RunError: always, with the message.
     """
     _runs.current().refuse(message)
-    raise pulumi.RunError(message)
+    raise pulumi.RunError(message) from None
 
 
 class _Run:
