@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test-fast test test-all mutants lint format typecheck pytest test-terraform coverage oldest engine bench audit schema states lock
-.PHONY: clean setup
+.PHONY: dist try-dist clean setup
 
 BIN := .venv/bin
 # Tests with the real engine wait for other processes much of the time: one worker more than there are cores.
@@ -80,6 +80,13 @@ audit: ## look the locked packages up among the known vulnerabilities; needs the
 states: engine ## keep the states that this version writes, before it is released
 	@for bin in $(BIN) .venv-oldest/bin; do \
 	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/system/engine/test_old_states.py -k format || exit 1; done
+
+dist: setup ## the wheel and the source distribution of this commit, built twice and compared
+	@rm -rf dist && PYTHONPATH=tools $(BIN)/python -m release build
+
+# The tests build the working tree by themselves; these are for what was built already.
+try-dist: engine ## install what is in dist where nothing else is, and use it
+	@KOREAI_DIST=$(CURDIR)/dist KOREAI_TESTS=all $(BIN)/python -m pytest -n0 tests/system/engine/test_distribution.py $(PYTEST_ARGS)
 
 schema: setup ## the JSON Schema of stack files, and the reference page
 	@$(BIN)/koreai schema >stacks/schema.json
