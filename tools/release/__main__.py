@@ -1,7 +1,7 @@
 """The steps of a release.
 
 python -m release build              the wheel and the source distribution, built twice and checked
-python -m release notes TAG          whether the tag, the version and the changelog agree; prints the changelog's section
+python -m release notes TAG          whether the tag, the version and the changelog agree; prints what it says
 python -m release sbom               the bill of materials of the wheel in DIST
 python -m release terraform [NAME…]  the Terraform provider for each platform, or for those named
 """

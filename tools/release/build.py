@@ -64,8 +64,8 @@ def build(root: Path, into: Path) -> list[Path]:
             folder.mkdir()
             run("git", "archive", "--output", folder / "source.tar", "HEAD", cwd=root)
             _unpack(folder / "source.tar", folder / "source")
-            sdist = _hatch("sdist", folder / "source", folder / "dist", epoch)
-        _unpack(sdist, second / "sdist")
+        _hatch("sdist", first / "source", first / "dist", epoch)
+        _unpack(_hatch("sdist", second / "source", second / "dist", epoch), second / "sdist")
         (source,) = (second / "sdist").iterdir()
         _hatch("wheel", first / "source", first / "dist", epoch)
         _hatch("wheel", source, second / "dist", epoch)
@@ -73,7 +73,7 @@ def build(root: Path, into: Path) -> list[Path]:
         files = sorted((first / "dist").iterdir())
         _check(files, root)
         into.mkdir(parents=True, exist_ok=True)
-        return [shutil.copy(file, into / file.name) for file in files]
+        return [Path(shutil.copy(file, into / file.name)) for file in files]
 
 
 def _unpack(archive: Path, into: Path) -> None:

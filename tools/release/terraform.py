@@ -25,7 +25,7 @@ from .wheel import requirements
 
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 
-_MANYLINUX: Final = tuple(f"manylinux_2_{minor}" for minor in range(28, 16, -1)) + ("manylinux2014", "manylinux2010")
+_MANYLINUX: Final = (*(f"manylinux_2_{minor}" for minor in range(28, 16, -1)), "manylinux2014", "manylinux2010")
 # Terraform's name of a platform: what pip calls it, and its markers.
 _PLATFORMS: Final = {
     "linux_amd64": (tuple(f"{one}_x86_64" for one in _MANYLINUX), ("linux", "Linux", "x86_64")),
@@ -39,11 +39,12 @@ _ENGINES_OWN: Final = frozenset({"pulumi", "dill"})  # of the requirements, what
 
 _LAUNCHER: Final = """\
 #!/bin/sh
-# Terraform starts this. What it needs is in `lib` beside it, but for Python. Nothing is written here: Terraform compares the
-# folder's checksum with its lock file.
+# Terraform starts this. What it needs is in `lib` beside it, but for Python. Nothing is written here, as Terraform
+# compares the folder's checksum with its lock file.
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
 for python in {candidates} python3; do
-    "$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "{versions}".split())' 2>/dev/null || continue
+    "$python" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "{versions}".split())' 2>/dev/null ||
+        continue
     exec "$python" -I -S -X pycache_prefix="${{XDG_CACHE_HOME:-$HOME/.cache}}/pulumi-koreai/pycache" -c '
 import sys
 sys.path.insert(0, sys.argv.pop(1))
