@@ -103,7 +103,7 @@ def test_a_bug_of_the_program_is_told_besides(workspace: Workspace) -> None:
     """The SDK keeps it until the registrations are through, which after a failure they never are."""
     workspace.emulator.set_model("cm-3", fail=Fail(deploy="no GPU is free"))
     workspace.program(PROGRAM + BUG)
-    output = workspace.pulumi("up", "--yes", "--skip-preview", fails=True, bug=True).output
+    output = workspace.pulumi("up", "--yes", "--skip-preview", fails=True, noisy=True).output
     diagnostics = output.partition("Diagnostics:")[2]
     assert diagnostics.count(REASON) == 1
     assert diagnostics.count("ValueError: a bug of the program") == 1

@@ -121,7 +121,7 @@ def test_the_key_is_found_nowhere(workspace: Workspace, key: str, tmp_path: Path
     said: list[str] = []
 
     def run(*command: str, fails: bool = False) -> str:
-        said.append(workspace.pulumi(*command, *VERBOSE, fails=fails).output)
+        said.append(workspace.pulumi(*command, *VERBOSE, fails=fails, noisy=True).output)
         return said[-1]
 
     def up(*, fails: bool = False) -> str:

@@ -165,11 +165,11 @@ class Workspace:
         self,
         *arguments: str,
         fails: bool = False,
-        bug: bool = False,
+        noisy: bool = False,
         env: Mapping[str, str] | None = None,
         given: str = "",
     ) -> Ended:
-        """Run a command; it has to end as foretold, and without noise unless the program has a `bug`."""
+        """Run a command; it has to end as foretold, and without noise unless it is foretold."""
         ended = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.folder,
@@ -182,7 +182,7 @@ class Workspace:
             check=False,
         )
         assert (ended.returncode != 0) is fails, ended.stdout
-        assert bug or not noise(ended.stdout), ended.stdout
+        assert noisy or not noise(ended.stdout), ended.stdout
         return Ended(ended.returncode, ended.stdout)
 
     def begin_up(self, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
