@@ -13,10 +13,13 @@ from pulumi_koreai import ModelDeployment
 from tests.system.engine.workspace import ROOT, Workspace, model, warmer
 from tests.tiers import OLDEST_ENGINE
 
+Test = Callable[..., None]
 
-def with_packs(test: Callable[..., None]) -> Callable[..., None]:
+
+def with_packs(test: Test) -> Test:
     """A test of packs: the language host built from Go modules runs none for newer engines, an installed one does."""
-    return pytest.mark.nightly(OLDEST_ENGINE(test))
+    marked: Test = pytest.mark.nightly(OLDEST_ENGINE(test))
+    return marked
 
 
 SERVING = {"updateStrategy": "redeploy", "protect": True, "scalingParameters": {"maxReplicas": 4}}
@@ -103,7 +106,7 @@ def violations(rule: str, config: dict[str, object], **props: object) -> list[st
     """What a rule of the pack says of a model."""
     pack = runpy.run_path(str(ROOT / "policy"), run_name="pack")
     declared = {"device_type": "g5.xlarge", "deployed": True, "update_strategy": "redeploy", **props}
-    options = PolicyResourceOptions(True, [], "", [], [], PolicyCustomTimeouts(0, 0, 0), [])
+    options = PolicyResourceOptions(True, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
     args = ResourceValidationArgs(pack["TYPE"], declared, "urn", "chat", options, None, config)
     return list(pack[rule](args))
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 import pulumi_koreai
 from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, cli, provider, resource
 from pulumi_koreai.api import declared
-from pulumi_koreai.core import spec, state
+from pulumi_koreai.core import spec
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "journal": {"base"},
     "core": {"base", "api", "journal"},
     "stackfile": {"api", "core"},
-    "provider": {"base", "api", "journal", "core", "stackfile", "host"},
+    "adapter": {"base", "api", "journal", "core", "stackfile", "host"},
+    "provider": {"adapter"},
     "resource": {"api", "core", "provider", "host"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
@@ -74,6 +75,7 @@ def rooms_imported(module: str) -> set[str]:
 def test_the_package_s_root_holds_the_front_doors_alone() -> None:
     assert {module for module in MODULES if "/" not in module} == {
         "__init__.py",
+        "adapter.py",
         "cli.py",
         "provider.py",
         "resource.py",
@@ -103,7 +105,9 @@ def test_an_import_upwards_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("host/")])
 def test_only_the_front_ends_import_the_engine_s_sdk(module: str) -> None:
-    assert bool(of(imports(module), *ENGINE)) == (module in ("provider.py", "resource.py", "terraform/__main__.py"))
+    assert bool(of(imports(module), *ENGINE)) == (
+        module in ("adapter.py", "provider.py", "resource.py", "terraform/__main__.py")
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -116,9 +120,9 @@ def test_terraform_is_an_extra(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("host/", "emulator/"))])
 def test_only_the_clocks_know_the_time_and_only_the_front_ends_the_environment(module: str) -> None:
     names = imports(module)
-    assert bool(of(names, "time")) == (module in ("base/clock.py", "provider.py", "terraform/process.py"))
+    assert bool(of(names, "time")) == (module in ("base/clock.py", "adapter.py", "terraform/process.py"))
     front_ends = (
-        "provider.py",
+        "adapter.py",
         "terraform/process.py",
         "terraform/__main__.py",
         "pipeline/astray.py",
@@ -138,8 +142,8 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_provider_is_loaded_without_an_http_library() -> None:
-    loaded = loaded_by("import pulumi_koreai.provider")
-    assert "pulumi_koreai.provider" in loaded
+    loaded = loaded_by("import pulumi_koreai.adapter")
+    assert "pulumi_koreai.adapter" in loaded
     assert {"requests", "urllib3", "aiohttp", "pulumi_koreai.api.client", "pulumi_koreai.emulator"} & loaded == set()
 
 
@@ -191,7 +195,7 @@ def test_the_resource_declares_every_argument_and_every_result_as_an_output() ->
     assert isinstance(declared, ast.ClassDef)
     (for_type_checkers,) = [node for node in declared.body if isinstance(node, ast.If)]
     annotated = [node for node in for_type_checkers.body if isinstance(node, ast.AnnAssign)]
-    assert {ast.unparse(node.target) for node in annotated} == {*spec.ProgramSpec.model_fields, *state.RESULTS}
+    assert {ast.unparse(node.target) for node in annotated} == {*spec.ProgramSpec.model_fields, *spec.RESULTS}
     assert all(ast.unparse(node.annotation).startswith("pulumi.Output[") for node in annotated)
     assert not inspect.get_annotations(ModelDeployment), "the SDK would read them for each resource"
 
