@@ -17,6 +17,9 @@ __all__ = ["HyperParameters", "ModelDeployment", "OptimizationInfo", "ScalingPar
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import resource  # noqa: PLC0415 - see above
+    from .host.loading import loading  # noqa: PLC0415 - see above
+
+    with loading():
+        from . import resource  # noqa: PLC0415 - see above
 
     return getattr(resource, name)

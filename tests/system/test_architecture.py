@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "terraform": {"base", "api", "journal", "core", "host"},
     "pipeline": {"host", "journal", "core", "stackfile", "report"},
     "cli": {"stackfile", "report", "pipeline"},
-    "__init__": {"resource"},
+    "__init__": {"host", "resource"},
 }
 
 
