@@ -34,7 +34,8 @@ class Bench:
         for count in self.plan.stock_counts:
             self.nothing(count, "stock")
         self.waits()
-        self.previews()
+        for count in (self.plan.preview_few, self.plan.preview_count):
+            self.previews(count)
         self.dev_previews()
         for count in self.plan.stock_counts:
             self.models("models", count, self.plan.seconds, "stock")
@@ -77,9 +78,8 @@ class Bench:
         self.nothing(count, "own")
         self.models("limited", count, seconds, "own", limits=True)
 
-    def previews(self) -> None:
+    def previews(self, count: int) -> None:
         """Unchanged models beside resources that do nothing under the stock host, by turns."""
-        count = self.plan.preview_count
         with contextlib.ExitStack() as stack:
             emulator = stack.enter_context(Emulator.start(0))
             kinds: list[tuple[str, Host, Project]] = []
@@ -113,10 +113,11 @@ class Bench:
             self._by_turns(kinds, 4)
 
     def _by_turns(self, kinds: Sequence[tuple[str, Host, Project]], count: int) -> None:
-        for turn in range(self.plan.previews):
+        turns = self.plan.previews * (3 if count == self.plan.preview_few else 1)
+        for turn in range(turns):
             for what, host, project in kinds:
                 resources = 0 if what == "preview empty" else count
-                say(f"{what}, {resources} unchanged, {NAMES[host]}: {turn + 1} of {self.plan.previews}")
+                say(f"{what}, {resources} unchanged, {NAMES[host]}: {turn + 1} of {turns}")
                 self._done(Run(what, host, resources, 0.0, project.preview(resources)))
 
     @contextlib.contextmanager
