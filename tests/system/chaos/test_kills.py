@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -195,6 +198,10 @@ class Round:
 
     def way_back(self) -> None:
         """What the README says to do, in its order; nothing but that."""
+        folder = Path(url2pathname(urlsplit(self.stack.env["PULUMI_BACKEND_URL"]).path)) / ".pulumi" / "stacks"
+        for file in folder.glob("*/test.json"):
+            if not file.stat().st_size:
+                shutil.copy(f"{file}.bak", file)
         self.stack.pulumi("cancel", "--yes")
         if self.stack.state().get("pending_operations"):
             self.stack.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
