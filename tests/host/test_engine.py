@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.host.harness import OURS, STOCK, until
+from tests.processes import is_alive
 
 pytestmark = pytest.mark.engine
 
@@ -236,14 +237,7 @@ class Project:
 
     def hosts(self) -> list[int]:
         """The processes of hosts that are alive."""
-
-        def alive(pid: str) -> bool:
-            try:
-                return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-            except FileNotFoundError:
-                return False
-
-        return [int(pid) for pid in (self.folder / "pids").read_text().split() if alive(pid)]
+        return [int(pid) for pid in (self.folder / "pids").read_text().split() if is_alive(int(pid))]
 
 
 Make = Callable[..., Project]

@@ -10,7 +10,8 @@ import pytest
 from pulumi_koreai.emulator.platform import Fail
 from tests.pipeline.forges import TOKEN, ForgeServer
 from tests.pipeline.workflows import Runner
-from tests.system.engine.lost_runs import hosts_below, jobs_of, slow, wait_for
+from tests.processes import hosts_below
+from tests.system.engine.lost_runs import jobs_of, slow, wait_for
 from tests.system.engine.workspace import KEY, Workspace, model
 from tests.tiers import OLDEST_ENGINE
 

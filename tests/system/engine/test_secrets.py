@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail, ScriptedFault
 from pulumi_koreai.emulator.faults import Answer, When
+from tests.processes import command_line
 from tests.system.engine.workspace import BOTH_HOSTS, KEY, Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
@@ -82,12 +84,13 @@ class Processes:
 
     def _look(self) -> None:
         while not self._stop.wait(0.02):
-            for process in Path("/proc").glob("[0-9]*"):
+            for process in psutil.process_iter():
                 try:
-                    arguments = (process / "cmdline").read_bytes()
-                    environment = (process / "environ").read_bytes()
-                except OSError:
+                    arguments = command_line(process).encode(errors="surrogateescape")
+                    variables = [f"{name}={value}" for name, value in process.environ().items()]
+                except psutil.Error:
                     continue
+                environment = b"\0" + "\0".join(variables).encode(errors="surrogateescape")
                 self.arguments.add(arguments)
                 if spelt(self._secret, arguments + environment):
                     for part in filter(lambda part: spelt(self._secret, part), (arguments + environment).split(b"\0")):
