@@ -30,4 +30,4 @@ def command_line(process: psutil.Process) -> str:
 
 def hosts_below(parent: int) -> list[int]:
     """The dynamic provider hosts below a process."""
-    return children_of(parent, named="pulumi-resource-pulumi-python")
+    return children_of(parent, named="pulumi_koreai.host")

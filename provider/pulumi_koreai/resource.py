@@ -5,7 +5,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -168,6 +168,16 @@ def _custom_timeouts(opts: pulumi.ResourceOptions | None) -> dict[str, object] |
     return {operation: timeout for operation, timeout in timeouts.items() if timeout is not None}
 
 
+def refuse(message: str) -> NoReturn:
+    """End the program, and register none of the models that it has declared: the SDK would, though the program failed.
+
+    Raises:
+        pulumi.RunError: always, with the message.
+    """
+    _runs.current().refuse(message)
+    raise pulumi.RunError(message) from None
+
+
 class _Run:
     """One run of a program, or of one of its unit tests, and the faults of all the models that it declares.
 
@@ -180,6 +190,7 @@ class _Run:
         self._task = weakref.ref(task) if task else None
         self._registers = False
         self._faults: list[tuple[str | None, DeclarationFault]] = []
+        self._refused: list[str] = []
 
     def goes_on(self, task: "asyncio.Task[object] | None") -> bool:
         """Whether what is declared now, in that task, belongs to this run.
@@ -198,6 +209,9 @@ class _Run:
         _, faults = check(ProgramSpec, declared, python_spelling)
         self._faults += [(name, fault) for fault in faults]
 
+    def refuse(self, message: str) -> None:
+        self._refused.append(message)
+
     async def unless_faulty(self, value: object) -> object:
         """The value, when the program has run through: the event loop begins with the registrations then.
 
@@ -205,8 +219,9 @@ class _Run:
             pulumi.RunError: the run has faults.
         """
         self._registers = True
-        if self._faults:
-            raise pulumi.RunError(listing("the models declared", self._faults))
+        faults = [listing("the models declared", self._faults)] if self._faults else []
+        if self._refused or faults:
+            raise pulumi.RunError("\n".join([*self._refused, *faults]))
         return value
 
 

@@ -52,7 +52,7 @@ class Project:
         config = {
             "koreai:host": self.workspace.emulator.url,
             "koreai:pollMinSeconds": "0.2",
-            "koreai-models:models": models,
+            "koreai:models": models,
         }
         file.write_text(yaml.safe_dump({**(read or {}), "config": config}, sort_keys=False))
 

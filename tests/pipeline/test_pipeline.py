@@ -153,7 +153,7 @@ def test_what_the_engine_refuses_is_told_in_the_comment(
     (comment,) = forge.comments
     assert "protected" in comment["body"]
     runner.values["join(fromJSON(vars.KOREAI_STACKS), ' ')"] = "nobody"
-    (workspace.folder / "stacks" / "Pulumi.nobody.yaml").write_text("config: {'koreai-models:models': {}}\n")
+    (workspace.folder / "stacks" / "Pulumi.nobody.yaml").write_text("config: {'koreai:models': {}}\n")
     assert runner.run("preview", "preview", pull_request=True).code == 1
     assert "no stack named 'nobody' found" in comment["body"]
 

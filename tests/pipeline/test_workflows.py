@@ -137,7 +137,7 @@ def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) 
     def write(*stacks: str) -> None:
         for stack in ("one", "two"):
             entry = f"{{chat: {json.dumps(SHORT)}}}" if stack in stacks else "{}"
-            (origin / "stacks" / f"Pulumi.{stack}.yaml").write_text(f"config: {{koreai-models:models: {entry}}}\n")
+            (origin / "stacks" / f"Pulumi.{stack}.yaml").write_text(f"config: {{koreai:models: {entry}}}\n")
 
     origin, run = tmp_path / "origin", tmp_path / "run"
     (origin / "stacks").mkdir(parents=True)

@@ -198,8 +198,8 @@ def trimmed(printed: str) -> str:
     kept = [line for line in lines if line.get("diagnosticEvent", {}).get("severity") != "debug"]
     for line in kept:
         if "preludeEvent" in line:  # of the configuration the report reads the models' names alone
-            models = json.loads(line["preludeEvent"]["config"]["koreai-models:models"])
-            line["preludeEvent"] = {"config": {"koreai-models:models": json.dumps({name: {} for name in models})}}
+            models = json.loads(line["preludeEvent"]["config"]["koreai:models"])
+            line["preludeEvent"] = {"config": {"koreai:models": json.dumps({name: {} for name in models})}}
     return "".join(json.dumps(_trimmed(line, events=True), ensure_ascii=False) + "\n" for line in kept)
 
 

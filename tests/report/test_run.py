@@ -24,7 +24,7 @@ class Stream:
         self.now = 1_700_000_000
         self.events: list[dict[str, Any]] = []
         models = json.dumps({name: {} for name in declared})
-        self.tell(preludeEvent={"config": {"koreai-models:models": models, "koreai:apiKey": "[secret]"}})
+        self.tell(preludeEvent={"config": {"koreai:models": models, "koreai:apiKey": "[secret]"}})
 
     def tell(self, after: int = 0, **event: object) -> None:
         self.now += after
@@ -149,7 +149,7 @@ def test_where_nothing_was_sent_the_notes_say_what_was_done() -> None:
 def test_a_program_that_declares_its_models_elsewhere_has_none_that_was_not_begun() -> None:
     for models in ("[secret]", "[]"):
         stream = redeployed()
-        stream.events[0]["preludeEvent"]["config"]["koreai-models:models"] = models
+        stream.events[0]["preludeEvent"]["config"]["koreai:models"] = models
         assert stream.report.failed
         assert stream.report.not_begun == []
 

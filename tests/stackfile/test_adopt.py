@@ -161,8 +161,8 @@ FILES = {
     "no newline": "encryptionsalt: v1:x",
     "no models": "# top\nconfig:\n  koreai:host: https://h # here\n# end\nencryptionsalt: v1:x\n",
     "no models, indented": "config:\n    koreai:host: https://h\n",
-    "empty map": "config:\n  koreai-models:models: {} # none yet\n  koreai:host: https://h\n",
-    "null": "config:\n  koreai-models:models:\n  koreai:host: https://h\n",
+    "empty map": "config:\n  koreai:models: {} # none yet\n  koreai:host: https://h\n",
+    "null": "config:\n  koreai:models:\n  koreai:host: https://h\n",
     "comments behind": f"config:\n  {MODELS_KEY}:\n    a: {json.dumps(SHORT)} # a\n    # of a\n\n# of b\nb: 1\n",
     "a text of lines": f"config:\n  {MODELS_KEY}:\n    a:\n      x: |\n        one\n        two\nb: 1\n",
     "a text to the end": f"config:\n  {MODELS_KEY}:\n    a:\n      x: >-\n        one\n        two",
@@ -180,7 +180,7 @@ def test_an_entry_is_put_into_a_file_and_no_line_of_it_is_lost(text: str) -> Non
     assert list(data["config"][MODELS_KEY])[-1] == "new", "the last one"
     rest = [line for line in result.splitlines() if line in text.splitlines()]
     lost = [line for line in text.splitlines() if line not in rest]
-    assert lost in ([], ["  koreai-models:models: {} # none yet"])
+    assert lost in ([], ["  koreai:models: {} # none yet"])
     assert "# none yet" in result or "# none yet" not in text
     assert yaml.safe_load(inserted(result, "more", {**ENTRY, "modelId": "cm-8"}))["config"][MODELS_KEY]["new"] == ENTRY
 

@@ -25,7 +25,7 @@ FIVE_FAULTS = """\
 # A stack with five faults.
 config:
   koreai:host: http://h
-  koreai-models:models:
+  koreai:models:
     chat:
       modelId: cm-1
       deploymentName: chat
@@ -49,7 +49,7 @@ def told(text: str) -> list[str]:
 
 
 def stack(models: str = "{}", settings: str = "") -> str:
-    return f"config:\n{settings}  koreai-models:models: {models}\n"
+    return f"config:\n{settings}  koreai:models: {models}\n"
 
 
 def test_five_faults_are_five_lines_with_their_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,7 +286,7 @@ def test_a_key_that_is_given_twice_is_told_with_both_places() -> None:
     assert Finding(Place(11, 5), "chat: duplicate key, first in line 5; the engine refuses that") in findings(
         text.encode()
     )
-    assert told("config: {}\nconfig:\n  koreai-models:models: {}\n") == [
+    assert told("config: {}\nconfig:\n  koreai:models: {}\n") == [
         "config: duplicate key, first in line 1; the engine refuses that"
     ]
 
@@ -302,9 +302,28 @@ def test_models_that_may_come_from_an_environment_are_not_missing(config: str) -
     assert told(f"environment: []\n{config}") == [f"{MODELS_KEY} is missing; write `{{}}` for no model"]
 
 
-@pytest.mark.parametrize("key", ["models", "koreai-models:models", "koreai-models:config:models"])
+@pytest.mark.parametrize("key", ["koreai:models", "koreai:config:models"])
 def test_the_models_are_found_however_the_engine_lets_them_be_named(key: str) -> None:
     assert places(f"config:\n  {key}:\n    chat: 3\n") == [(3, 5)]
+
+
+@pytest.mark.parametrize("key", ["models", "koreai-models:models", "koreai-models:config:models", "shop:models"])
+@pytest.mark.parametrize("value", ["{chat: 3}", "{secure: v1:abc}", "x"])
+def test_another_key_for_the_models_is_one_error_that_says_the_right_one(key: str, value: str) -> None:
+    [finding] = findings(f"config:\n  koreai:host: https://h\n  {key}: {value}\n".encode())
+    full = key.replace(":config:", ":")
+    assert finding == Finding(Place(3, 3), f"{full}: this key is not read; rename it to koreai:models")
+
+
+def test_beside_the_models_only_their_former_key_is_wrong() -> None:
+    assert told(f"{stack()}  models: 3\n  shop:models: [x]\n") == []
+    former = "koreai-models:models: this key is not read; rename it to koreai:models"
+    assert told(f"{stack()}  koreai-models:models: {{}}\n") == [former]
+    assert told(f"environment: [team]\n{stack().replace('koreai:', 'koreai-models:')}") == [former]
+    assert [each.partition(":")[0] for each in told(f"{stack('{chat: 3}')}  koreai-models:models: {{}}\n")] == [
+        "chat",
+        "koreai-models",
+    ]
 
 
 def test_what_is_encrypted_is_not_judged() -> None:
@@ -316,7 +335,7 @@ def test_what_is_encrypted_is_not_judged() -> None:
 def test_a_fault_of_what_is_merged_in_is_told_where_it_is_written() -> None:
     text = (
         f"common: &common {json.dumps({**SHORT, 'deviceType': 'g5'})}\n"
-        "config:\n  koreai-models:models:\n    chat: {<<: *common, deploymentName: mine}\n"
+        "config:\n  koreai:models:\n    chat: {<<: *common, deploymentName: mine}\n"
     )
     [finding] = findings(text.encode())
     assert finding.text.startswith('chat: deviceType: got "g5"')
@@ -414,7 +433,7 @@ def test_a_scalar_means_what_the_engine_makes_of_it(workspace: Workspace) -> Non
 )
 def test_what_the_engine_refuses_is_told(workspace: Workspace, config: str, reason: str) -> None:
     stack_file = workspace.folder / "stacks" / "Pulumi.test.yaml"
-    stack_file.write_text(f"config:\n{config}  koreai-models:models: {{}}\n")
+    stack_file.write_text(f"config:\n{config}  koreai:models: {{}}\n")
     assert reason in workspace.pulumi("config", fails=True).output
     assert len(findings(stack_file.read_bytes())) == 1
 
@@ -427,7 +446,7 @@ def test_what_the_engine_writes_keeps_the_comments_and_is_no_fault(workspace: Wo
     stack_file.write_text(named + written_by_hand.removeprefix(named))
     workspace.pulumi("config", "set", "--secret", "koreai:apiKey", given="kg-secret")
     workspace.pulumi("config", "set", "koreai:requestsPerMinute", "120")
-    temperature = "koreai-models:models.chat.hyperParameters.temperature"
+    temperature = "koreai:models.chat.hyperParameters.temperature"
     workspace.pulumi("config", "set", "--path", temperature, "0.2")
     text = stack_file.read_text()
     assert text.startswith(named)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_koreai.api.errors import KoreaiError
-from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read_entries
+from pulumi_koreai.stackfile.entries import FORMER_KEY, MODELS_KEY, StackFileError, read_entries
 
 
 def entry(model_id: str = "cm-1", **more: Any) -> dict[str, Any]:
@@ -40,6 +40,18 @@ def test_an_entry_is_read_with_its_resource_options() -> None:
     assert second.timeouts is not None
     assert second.timeouts.of("create") == 2700
     assert (entries["first"].depends_on, entries["first"].protect, entries["first"].timeouts) == (None, False, None)
+
+
+def test_the_models_under_another_key_are_one_fault_that_says_the_right_one() -> None:
+    with pytest.raises(StackFileError) as caught:
+        read_entries(None, ["aws:region", FORMER_KEY])
+    assert str(caught.value) == (
+        "1 error in `koreai:models`; nothing was changed:\n"
+        "  koreai-models:models: this key is not read; rename it to koreai:models"
+    )
+    with pytest.raises(StackFileError, match="shop:models: this key is not read"):
+        read_entries(None, ["shop:models"])
+    assert read_entries({}, ["shop:models"]) == {}
 
 
 def test_no_model_is_a_stack_too() -> None:

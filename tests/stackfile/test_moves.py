@@ -32,7 +32,7 @@ class Repository:
     def write(self, stack: str, host: object = HERE, /, **models: object) -> None:
         entries = {name: {**SHORT, **entry} if isinstance(entry, dict) else entry for name, entry in models.items()}
         lines = [f"      {json.dumps(name)}: {json.dumps(entry)}\n" for name, entry in entries.items()]
-        text = f"config:\n  koreai:host: {json.dumps(host)}\n  koreai-models:models:\n{''.join(lines) or '      {}'}"
+        text = f"config:\n  koreai:host: {json.dumps(host)}\n  koreai:models:\n{''.join(lines) or '      {}'}"
         (self.folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(text)
 
     def remove(self, stack: str) -> None:
@@ -213,7 +213,7 @@ def test_without_a_repository_or_git_it_says_so_and_the_other_errors_too(
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     file = tmp_path / "Pulumi.one.yaml"
-    file.write_text("config: {'koreai-models:models': 3}\n")
+    file.write_text("config: {'koreai:models': 3}\n")
     assert main(["--since", "HEAD", str(file)]) == 2
     printed = capsys.readouterr()
     assert "not a git repository" in printed.err

@@ -19,7 +19,7 @@ from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.faults import DeclarationFault, FaultKind
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile import reference
-from pulumi_koreai.stackfile.entries import MODELS_KEY, StackFileError, read_entries
+from pulumi_koreai.stackfile.entries import FORMER_KEY, MODELS_KEY, StackFileError, read_entries
 from pulumi_koreai.stackfile.schema import SETTINGS, main, stack_file_schema, text
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
@@ -151,9 +151,14 @@ def test_the_engine_s_own_keys_and_other_configuration_are_no_fault() -> None:
             "koreai:apiKey": {"secure": "v1:x:y"},
             "aws:region": "eu-central-1",
             "koreai-models:else": [1],
+            "shop:models": 3,
         },
     }
     assert [error.message for error in DRAFTS[0].iter_errors(file)] == []
+
+
+def test_the_former_key_of_the_models_is_refused() -> None:
+    assert not DRAFTS[0].is_valid({"config": {MODELS_KEY: {}, FORMER_KEY: {}}})
 
 
 @pytest.mark.parametrize("file", [{}, {"config": {}}, {"config": None}, {MODELS_KEY: {}}, []], ids=str)

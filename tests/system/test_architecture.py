@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ PACKAGE = Path(pulumi_koreai.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ENGINE = ("pulumi", "dill", "grpc", "google")
+ENGINE_S_FRONT_ENDS = ("adapter.py", "program.py", "provider.py", "resource.py", "terraform/__main__.py")
 
 # Who may import whom: a room, and the rooms that its modules may import. ARCHITECTURE.md has the same as a picture.
 MAY_IMPORT = {
@@ -39,7 +41,8 @@ MAY_IMPORT = {
     "terraform": {"base", "api", "journal", "core", "host"},
     "pipeline": {"host", "journal", "core", "stackfile", "report"},
     "cli": {"stackfile", "report", "pipeline"},
-    "__init__": {"host", "resource"},
+    "program": {"resource", "stackfile"},
+    "__init__": {"host", "program", "resource"},
 }
 
 
@@ -77,6 +80,7 @@ def test_the_package_s_root_holds_the_front_doors_alone() -> None:
         "__init__.py",
         "adapter.py",
         "cli.py",
+        "program.py",
         "provider.py",
         "resource.py",
     }
@@ -105,9 +109,7 @@ def test_an_import_upwards_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("host/")])
 def test_only_the_front_ends_import_the_engine_s_sdk(module: str) -> None:
-    assert bool(of(imports(module), *ENGINE)) == (
-        module in ("adapter.py", "provider.py", "resource.py", "terraform/__main__.py")
-    )
+    assert bool(of(imports(module), *ENGINE)) == (module in ENGINE_S_FRONT_ENDS)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -147,13 +149,24 @@ def test_the_provider_is_loaded_without_an_http_library() -> None:
     assert {"requests", "urllib3", "aiohttp", "pulumi_koreai.api.client", "pulumi_koreai.emulator"} & loaded == set()
 
 
+def test_a_program_loads_what_its_models_need_and_no_more() -> None:
+    more = loaded_by("from pulumi_koreai import declare") - loaded_by("from pulumi_koreai import ModelDeployment")
+    assert more == {"graphlib", "pulumi_koreai.program", "pulumi_koreai.stackfile.entries"}
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert pulumi_koreai.__version__ == project["version"]
+
+
 def test_the_lifecycle_is_loaded_without_the_engine_s_sdk_in_its_own_imports() -> None:
     names = set().union(*(imports(module) for module in MODULES if room(module) in ("base", "api", "core")))
     assert of(names, *ENGINE) == set()
 
 
 def test_what_is_exported_is_what_is_said_to_be() -> None:
-    assert pulumi_koreai.__all__ == ["HyperParameters", "ModelDeployment", "OptimizationInfo", "ScalingParameters"]
+    groups = ["HyperParameters", "OptimizationInfo", "ScalingParameters"]
+    assert pulumi_koreai.__all__ == sorted([*groups, "ModelDeployment", "__version__", "declare"])
     for name in ("pulumi_koreai", "pulumi_koreai.api", "pulumi_koreai.host"):
         module = importlib.import_module(name)
         assert all(getattr(module, export) is not None for export in module.__all__)

@@ -70,7 +70,7 @@ def test_the_sample_of_faults_is_what_is_printed() -> None:
 
 
 def test_the_program_hands_each_field_of_an_entry_to_the_resource() -> None:
-    program = ast.parse((ROOT / "__main__.py").read_text(encoding="utf-8"))
+    program = ast.parse((ROOT / "provider/pulumi_koreai/program.py").read_text(encoding="utf-8"))
     read = {
         node.attr
         for node in ast.walk(program)

@@ -53,9 +53,9 @@ def test_the_floor_is_when_the_last_deploy_may_be_sent(count: int, floor: float)
 @pytest.mark.parametrize(
     "line, is_host",
     [
-        (b"/v/bin/python3 /v/bin/pulumi-resource-pulumi-python 127.0.0.1:1 ", True),
+        (b"/v/bin/python3 -m pulumi_koreai.host 127.0.0.1:1 ", True),
         (b"/v/bin/python -u -m pulumi.dynamic 127.0.0.1:1 ", True),
-        (b"/bin/sh /v/bin/pulumi-resource-pulumi-python 127.0.0.1:1 ", False),
+        (b"/bin/sh /v/libexec/koreai/pulumi-resource-pulumi-python 127.0.0.1:1 ", False),
         (b"/v/bin/python3 /e/pulumi-language-python-exec --pwd /p ", False),
         (b"python3", False),
     ],

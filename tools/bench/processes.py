@@ -83,11 +83,9 @@ def _below(pid: int) -> list[int]:
 
 
 def _is_host(arguments: Sequence[bytes]) -> bool:
-    """Whether a command line is that of a host: the console script's, or the one that the stock script turns into."""
+    """Whether a command line is that of a host: what its script turns into."""
     python = b"python" in arguments[0].rpartition(b"/")[2]
-    return python and (
-        b"pulumi.dynamic" in arguments or any(each.endswith(b"/pulumi-resource-pulumi-python") for each in arguments)
-    )
+    return python and (b"pulumi.dynamic" in arguments or b"pulumi_koreai.host" in arguments)
 
 
 class Emulator:

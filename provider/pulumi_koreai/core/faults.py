@@ -44,6 +44,8 @@ class FaultKind(Enum):
     """A dependency on an entry that is not there: `got`, and `nearest`, or else `names`, those that are."""
     CYCLE = auto()
     """A dependency that leads back to its beginning: `names`, in this order."""
+    MISNAMED = auto()
+    """A key under another name than its own: `expected`, that name."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def words(fault: DeclarationFault) -> str:
             return f'there is no entry "{fit(str(fault.got))}" in this file; {known}'
         case FaultKind.CYCLE:
             return f"a cycle: {' → '.join(map(fit, fault.names))}"
+        case FaultKind.MISNAMED:
+            return f"this key is not read; rename it to {fault.expected}"
         case _:
             assert_never(fault.kind)
 

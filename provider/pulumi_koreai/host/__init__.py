@@ -13,6 +13,7 @@
     leaving.py     the end of a process that the engine has no more use for
     program.py     the engine's other process, the program, when the engine has given its update up
     stock.py       exceptions under the stock host
+    inline.py      `ProjectSettings`, for an inline program of the Automation API to be served by this host
 
 Importing this package costs next to nothing: what needs the Pulumi SDK is imported when it is used.
 """
@@ -23,8 +24,9 @@ from .contract import Call, Cancelled, PartialFailure, current_call
 
 if TYPE_CHECKING:
     from .diff import DetailedDiff, DiffKind
+    from .inline import ProjectSettings
 
-__all__ = ["Call", "Cancelled", "DetailedDiff", "DiffKind", "PartialFailure", "current_call"]
+__all__ = ["Call", "Cancelled", "DetailedDiff", "DiffKind", "PartialFailure", "ProjectSettings", "current_call"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +34,8 @@ def __getattr__(name: str) -> Any:
         from . import diff  # noqa: PLC0415 - it imports the SDK
 
         return getattr(diff, name)
+    if name == "ProjectSettings":
+        from . import inline  # noqa: PLC0415 - likewise
+
+        return inline.ProjectSettings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

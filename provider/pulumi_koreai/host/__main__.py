@@ -1,4 +1,4 @@
-"""The host's process: `pulumi-resource-pulumi-python`, which the engine starts, or `python -m pulumi_koreai.host`.
+"""The host's process: `python -m pulumi_koreai.host`, which `pulumi-resource-pulumi-python` turns into.
 
 The engine passes its address as the last argument, reads the port from the first line of stdout, sends SIGINT to the
 process group when the command is done, and kills what is still there five seconds later (`ExecPlugin` in the engine's

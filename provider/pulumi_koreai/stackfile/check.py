@@ -28,7 +28,7 @@ from ..api.declared import UNKNOWN
 from ..api.errors import ConfigError
 from ..api.messages import clean
 from ..api.settings import HOST_ENV, Settings
-from ..core.faults import Path, error_count, fit
+from ..core.faults import FaultKind, Path, error_count, fit
 from .entries import MODELS_KEY, StackFileError, read_entries
 from .moves import FileMove, moves_between, words_of_move
 from .revision import RevisionError, files_at
@@ -39,6 +39,7 @@ from .yamlfile import NotYaml, Place, YamlFile
 
 _API_KEY: Final = PULUMI.settings["api_key"]
 _HOST: Final = PULUMI.settings["host"]
+_KNOWN: Final = (*SETTINGS, MODELS_KEY)
 _ENVIRONMENT: Final = "environment"
 _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
@@ -95,23 +96,19 @@ def _checked(content: bytes) -> _Checked:
     for key, text in _settings_faults(config.values):
         setting = config.path(key)
         found.append(Finding(file.place(setting), clean(f"{key}: {text}"), setting))
-    models_path = config.path(MODELS_KEY)
-    models = config.values.get(MODELS_KEY)
-    elsewhere = models is None and bool(whole.get(_ENVIRONMENT))  # Pulumi ESC may have them
-    for path, text in () if elsewhere else _models_faults(models):
-        found.append(Finding(file.place((*models_path, *path)), clean(text), (*models_path, *path)))
+    for path, text in _models_faults(config, elsewhere=bool(whole.get(_ENVIRONMENT))):
+        found.append(Finding(file.place(path), clean(text), path))
     return _Checked(sorted(set(found)), StackModels.of(file))
 
 
 def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """The faults of the `koreai:` settings that are there, by their keys; never a word of the API key."""
     for key in config:
-        if key.startswith("koreai:") and key not in SETTINGS:
-            near = get_close_matches(key, list(SETTINGS), 1)
+        if key.startswith("koreai:") and key not in _KNOWN:
+            near = get_close_matches(key, _KNOWN, 1)
             yield (
                 key,
-                "unknown setting; "
-                + (f"did you mean {near[0]}?" if near else f"known settings: {', '.join(SETTINGS)}"),
+                "unknown setting; " + (f"did you mean {near[0]}?" if near else f"known settings: {', '.join(_KNOWN)}"),
             )
     if config.get(_API_KEY) not in (None, "", UNKNOWN):
         yield _API_KEY, _IN_PLAIN_TEXT
@@ -126,21 +123,28 @@ def _settings_faults(config: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             yield PULUMI.settings[fault.setting], fault.problem
 
 
-def _models_faults(models: object) -> Iterator[tuple[Path, str]]:
-    """The faults of the map of models, each with its path from the map down."""
-    if models is UNKNOWN:
-        return
-    if models is None:
-        yield (), f"{MODELS_KEY} is missing; write `{{}}` for no model"
-        return
+def _models_faults(config: StackConfig, *, elsewhere: bool) -> Iterator[tuple[Path, str]]:
+    """The faults of the map of models, each with its path from the top of the file.
+
+    Args:
+        config: the file's.
+        elsewhere: a missing map may be in an environment of Pulumi ESC.
+    """
+    models = config.values.get(MODELS_KEY)
+    here = config.path(MODELS_KEY)
+    unread = models is UNKNOWN or (models is None and elsewhere)
     try:
-        read_entries(models)
+        read_entries({} if unread else models, config.values)
     except StackFileError as error:
         for name, fault in error.faults:
-            if name is None:
-                yield fault.path, f"{MODELS_KEY}: {fault}"
+            if fault.kind is FaultKind.MISNAMED:
+                yield config.path(str(fault.path[0])), str(fault)
+            elif name is not None:
+                yield (*here, name, *fault.path), f"{fit(name)}: {fault}"
+            elif fault.kind is FaultKind.MISSING:
+                yield here, f"{MODELS_KEY} is missing; write `{{}}` for no model"
             else:
-                yield (name, *fault.path), f"{fit(name)}: {fault}"
+                yield (*here, *fault.path), f"{MODELS_KEY}: {fault}"
 
 
 @dataclass(frozen=True)

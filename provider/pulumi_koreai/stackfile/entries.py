@@ -1,6 +1,6 @@
-"""A stack's file: `koreai-models:models`, a map from a resource's name to its model. Knows no engine."""
+"""A stack's file: `koreai:models`, a map from a resource's name to its model. Knows no engine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -10,7 +10,10 @@ from ..api.errors import KoreaiError
 from ..core.faults import DeclarationFault, FaultKind, listing
 from ..core.spec import FileSpec, check, file_spelling
 
-MODELS_KEY: Final = "koreai-models:models"
+MODELS_KEY: Final = "koreai:models"
+
+FORMER_KEY: Final = "koreai-models:models"
+"""What the key was called when only a project of one name could have it."""
 
 _ENTRIES_SHOWN: Final = 10
 
@@ -30,12 +33,20 @@ class StackFileError(KoreaiError):
         super().__init__(listing(f"`{MODELS_KEY}`", faults))
 
 
-def read_entries(models: object) -> dict[str, FileSpec]:
+def read_entries(models: object, keys: Collection[str] = ()) -> dict[str, FileSpec]:
     """Read the map of models, in an order in which each comes after those that it depends on.
+
+    Args:
+        models: what `MODELS_KEY` has; None: there is no such key.
+        keys: the full names of the configuration's keys, among which the models may be under a wrong one; one of the
+            project's own may be without its namespace.
 
     Raises:
         StackFileError: listing all the faults of all the entries.
     """
+    wrong_key = _misnamed(keys, alone=models is None)
+    if models is None and wrong_key:
+        raise StackFileError(wrong_key)
     if models is None:
         example = f"\n    {MODELS_KEY}:\n      my-model:\n        modelId: cm-…"
         expected = f"a map from a name to a model: `{{}}` for no model, or for instance{example}"
@@ -43,7 +54,7 @@ def read_entries(models: object) -> dict[str, FileSpec]:
     if not isinstance(models, Mapping):
         expected = "a map from a name to a model"
         raise StackFileError([(None, DeclarationFault((), FaultKind.INVALID, got=models, expected=expected))])
-    faults: list[EntryFault] = []
+    faults = wrong_key
     entries: dict[str, FileSpec] = {}
     for name, raw in models.items():
         inputs, of_this = check(FileSpec, raw, file_spelling)
@@ -63,6 +74,13 @@ def model_ids(models: object) -> Iterator[tuple[str, str]]:
         model_id = raw.get("modelId") if isinstance(raw, Mapping) else None
         if isinstance(model_id, str):
             yield name, model_id
+
+
+def _misnamed(keys: Collection[str], *, alone: bool) -> list[EntryFault]:
+    # `models` of another namespace may be a setting of the program's own, but not where the models are missing.
+    namesakes = [key for key in keys if key != MODELS_KEY and key.rpartition(":")[2] == MODELS_KEY.rpartition(":")[2]]
+    wrong = [key for key in namesakes if alone or key == FORMER_KEY]
+    return [(None, DeclarationFault((key,), FaultKind.MISNAMED, expected=MODELS_KEY)) for key in wrong]
 
 
 def _same_models(models: Mapping[str, object]) -> list[EntryFault]:

@@ -12,9 +12,9 @@ It takes what the program takes, but for the rules that JSON Schema can't expres
 * `koreai:pollMinSeconds` above `koreai:pollMaxSeconds`.
 
 It is narrower than the program where there is a second way to write a thing: an encrypted value (`{secure: …}`) other
-than the key's, `models` for `koreai-models:models`, JSON in a text, odd spellings of a number or of this machine's
-address. And like `koreai check` it refuses an unknown `koreai:` setting, which the program can't
-see, and a key that is not encrypted, which the program can't tell.
+than the key's, `koreai:config:models` for `koreai:models`, JSON in a text, odd spellings of a number or of this
+machine's address. And like `koreai check` it refuses an unknown `koreai:` setting, which the program can't see, and a
+key that is not encrypted, which the program can't tell.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from ..api.declared import NUMBER_TEXT, WHOLE_TEXT
 from ..api.settings import About, Settings
 from ..core.spec import FileSpec, descriptions, expected_in, file_spelling, range_of, type_of
 from . import reference
-from .entries import MODELS_KEY
+from .entries import FORMER_KEY, MODELS_KEY
 from .terms import PULUMI
 
 Schema = dict[str, JsonValue]
@@ -49,13 +49,14 @@ def stack_file_schema() -> Schema:
         "description": "The models: from a name of yours, the resource's name in the stack, to what is declared of it.",
         "additionalProperties": _map(FileSpec),
     }
+    known = [key.partition(":")[2] for key in (MODELS_KEY, *SETTINGS)]
     config: Schema = {
         "type": "object",
         "description": "The stack's configuration.",
         "required": [MODELS_KEY],
         "properties": {**SETTINGS, MODELS_KEY: models},
         # A misspelt setting would be ignored without a word.
-        "patternProperties": {f"^koreai:(?!({'|'.join(key.partition(':')[2] for key in SETTINGS)})$)": False},
+        "patternProperties": {f"^koreai:(?!({'|'.join(known)})$)": False, f"^{FORMER_KEY}$": False},
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -113,9 +113,10 @@ def as_text(value: object) -> str:
 
 
 def _full(key: str) -> str:
-    # The engine takes a key without a namespace for one of the project, and an old form with `config` between the two.
+    # The engine takes an old form too, with `config` between the two. A key without a namespace is one of the project,
+    # whose name this file doesn't have.
     namespace, colon, name = key.partition(":")
-    return f"{namespace}:{name.removeprefix('config:')}" if colon else f"{MODELS_KEY.partition(':')[0]}:{key}"
+    return f"{namespace}:{name.removeprefix('config:')}" if colon else key
 
 
 def _platform(host: object) -> str | None:

@@ -32,7 +32,7 @@ def test_all_the_faults_of_a_stack_file_are_listed_by_its_own_names(workspace: W
     output = workspace.preview(fails=True)
     one_message(output)
     for fault in (
-        "5 errors in `koreai-models:models`",
+        "5 errors in `koreai:models`",
         "chat: hyperParameters.temperature: got 7; expected a number from 0 to 2",
         'chat: dependsOn[0]: there is no entry "sumary" in this file; did you mean summary?',
         "summary: deviceTyp: unknown key; did you mean deviceType?",

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.engine
 PROJECT: Final = {
     "name": "elsewhere",
     "runtime": {"name": "python", "options": {"virtualenv": ".venv"}},
-    "plugins": {"providers": [{"name": "pulumi-python", "path": ".venv/bin"}]},
+    "plugins": {"providers": [{"name": "pulumi-python", "path": ".venv/libexec/koreai"}]},
 }
 PROGRAM: Final = """
 import pulumi, pulumi_koreai
@@ -96,7 +96,10 @@ def package(folder: Path) -> set[str]:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == package(ROOT / "provider")
+        (host,) = (entry for entry in archive.infolist() if ".data/" in entry.filename)
+    assert names - {host.filename} == package(ROOT / "provider")
+    assert host.filename.endswith(".data/data/libexec/koreai/pulumi-resource-pulumi-python")
+    assert host.external_attr >> 16 & 0o111 == 0o111, "the engine can start it"
     assert {"pulumi_koreai/py.typed", "pulumi_koreai/pulumi-plugin.json"} <= names
 
 

@@ -162,7 +162,7 @@ def test_the_key_is_found_nowhere(workspace: Workspace, key: str, tmp_path: Path
     holding = [resource["type"] for resource in with_secrets["deployment"]["resources"] if spelt(key, str(resource))]
     assert holding == ["pulumi:providers:pulumi-python"]
 
-    host = b"pulumi.dynamic" if workspace.host == "stock" else b"pulumi-resource-pulumi-python"
+    host = b"pulumi.dynamic" if workspace.host == "stock" else b"pulumi_koreai.host"
     assert any(host in arguments for arguments in processes.arguments), "it did look"
     program, variable = CONFIGURATION_IN_ENVIRONMENT
     assert [

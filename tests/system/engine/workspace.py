@@ -154,7 +154,11 @@ class Workspace:
 
     def declare(self, models: Mapping[str, object] | None = None, /, **more: object) -> None:
         """Write the stack's file."""
-        self.config["config"]["koreai-models:models"] = {**(models or {}), **more}
+        self.set_config({"koreai:models": {**(models or {}), **more}})
+
+    def set_config(self, changes: Mapping[str, object]) -> None:
+        """Write further configuration into the stack's file."""
+        self.config["config"] |= changes
         self._stack_file.write_text(yaml.safe_dump(self.config, sort_keys=False))
 
     def program(self, text: str) -> None:
