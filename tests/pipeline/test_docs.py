@@ -12,6 +12,7 @@ import pytest
 from pulumi_koreai import cli
 from pulumi_koreai.emulator import Emulator
 from tests.system.engine.workspace import KEY, ROOT
+from tests.tiers import OLDEST_ENGINE
 
 PAGE = (ROOT / "docs" / "gitops.md").read_text()
 MARK = "=== the next step"
@@ -30,6 +31,8 @@ def blocks(*kinds: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.engine
+@OLDEST_ENGINE  # the steps switch a policy pack on, see test_policy.py
+@pytest.mark.nightly
 def test_the_steps_do_what_the_page_says(tmp_path: Path, engine_env: dict[str, str], platform: Emulator) -> None:
     clone = tmp_path / "models"
     clone.mkdir()

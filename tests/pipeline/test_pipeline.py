@@ -12,6 +12,7 @@ from tests.pipeline.forges import TOKEN, ForgeServer
 from tests.pipeline.workflows import Runner
 from tests.system.engine.lost_runs import hosts_below, jobs_of, slow, wait_for
 from tests.system.engine.workspace import KEY, Workspace, model
+from tests.tiers import OLDEST_ENGINE
 
 pytestmark = pytest.mark.engine
 
@@ -166,6 +167,8 @@ def test_what_fail_on_names_is_refused(workspace: Workspace, runner: Runner) -> 
     assert runner.by_hand("preview test").code == 0
 
 
+@OLDEST_ENGINE
+@pytest.mark.nightly
 def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runner: Runner, forge: ForgeServer) -> None:
     (workspace.folder / "policy" / "test.json").write_text('{"allowed-hardware": {"deviceTypes": ["g4dn.xlarge"]}}')
     workspace.declare(chat=model())
@@ -179,6 +182,7 @@ def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runn
     assert workspace.sent() == []
 
 
+@OLDEST_ENGINE
 @pytest.mark.nightly
 def test_what_a_policy_says_of_many_models_it_says_once(
     workspace: Workspace, runner: Runner, forge: ForgeServer

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "core": {"base", "api", "journal"},
     "stackfile": {"api", "core"},
     "provider": {"base", "api", "journal", "core", "stackfile", "host"},
-    "resource": {"api", "core", "provider"},
+    "resource": {"api", "core", "provider", "host"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
     "pipeline": {"base", "host", "journal", "core", "stackfile", "report"},

@@ -25,6 +25,7 @@ VERBOSE: Final = ("--logtostderr", "-v=11", "--logflow", "--debug")
 
 CONFIGURATION_IN_GRPC: Final = {
     ("LanguageRuntime/Run", "request", "config"),
+    ("ResourceMonitor/GetDeploymentInfo", "response", "config"),
     ("ResourceProvider/CheckConfig", "request", "news"),
     ("ResourceProvider/CheckConfig", "request", "olds"),
     ("ResourceProvider/DiffConfig", "request", "olds"),
