@@ -90,6 +90,15 @@ def test_the_shell_completes_commands_and_the_project_s_stacks(words: str, found
     assert done.stdout.split() == found
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "\x1b[31m", "a\0b", "../x", "-"])
+def test_whatever_a_stack_is_called_there_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", name]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: no stack ")
+    assert shown.count("\n") == 1
+    assert "\x1b" not in shown
+
+
 def project(folder: Path, text: str = "name: p\nstackConfigDir: config\n", *stacks: str) -> None:
     (folder / "Pulumi.yaml").write_text(text)
     (folder / "config").mkdir()

@@ -20,9 +20,7 @@ ALL = samples.samples()
 
 def shown(report: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("COLUMNS", str(width))
-    to = io.StringIO()
-    terminal.print_report(report, to)
-    return to.getvalue()
+    return terminal.laid_out(report, io.StringIO())
 
 
 @pytest.mark.parametrize("width", [80, 140])

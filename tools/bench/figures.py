@@ -5,10 +5,13 @@ import platform
 import statistics
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Final
 
 from bench.outages import RATIO_MAX, Outages
 from bench.plan import HOSTS, NAMES, QUICK, Figure, Host, Plan, Run
 from bench.simulated import LATE_SECONDS, LATE_SHARE, POLLS_MAX, Simulated
+
+HELP_SECONDS: Final = 0.3
 
 
 def limited_floor(count: int) -> float:
@@ -48,6 +51,7 @@ def figures(
         *_wall_figures(plan, Results(runs)),
         *_job_figures(plan, Results(runs)),
         *_preview_figures(plan, Results(runs)),
+        _help_figure(Results(runs)),
         *_limited_figures(plan, Results(runs)),
         *_simulated_figures(simulated),
         *_outage_figures(outages),
@@ -151,6 +155,11 @@ def _preview_figures(plan: Plan, results: Results) -> list[Figure]:
             )
         )
     return lines
+
+
+def _help_figure(results: Results) -> Figure:
+    wall = results.wall("help", "own")
+    return Figure("`koreai --help`", f"{wall:.2f} s", f"at most {HELP_SECONDS:g} s", wall <= HELP_SECONDS)
 
 
 def _limited_figures(plan: Plan, results: Results) -> list[Figure]:

@@ -7,7 +7,7 @@ import typer
 
 from ..base.status import ExitStatus
 from ..stackfile.check import CheckedFiles, check_files
-from ..stackfile.project import Project, ProjectError
+from ..stackfile.project import Project, ProjectError, is_file
 from .output import as_json, give_up
 from .stacks import known_stacks
 
@@ -64,8 +64,8 @@ def _files(names: list[str]) -> list[str]:
         if not (files := project.stack_files()):
             raise ProjectError(f"no stack's file in {project.stack_folder}. Make one with `pulumi stack init`.")
         return list(map(str, files))
-    is_file = {name: name.endswith(_FILES) or Path(name).is_file() for name in names}
-    return [name if is_file[name] else str(Project.read().stack_file(name)) for name in names]
+    given = {name: name.endswith(_FILES) or is_file(Path(name)) for name in names}
+    return [name if given[name] else str(Project.read().stack_file(name)) for name in names]
 
 
 def _data(checked: CheckedFiles) -> list[dict[str, object]]:

@@ -40,7 +40,7 @@ def show(markdown: str, data: Callable[[], object], chosen: Format | None) -> No
         case "terminal":
             from ..report import terminal  # noqa: PLC0415 - rich is slow to import, and no pipeline needs it
 
-            terminal.print_report(markdown)
+            say(terminal.laid_out(markdown, sys.stdout), sys.stdout)
 
 
 def shower(chosen: Format | None) -> Callable[[str, Sequence[Outcome]], None]:

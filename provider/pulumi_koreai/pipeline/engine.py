@@ -116,7 +116,7 @@ def say(text: str, to: TextIO) -> None:
     try:
         to.write(text)
         to.flush()
-    except BrokenPipeError:
+    except OSError:  # a broken pipe, a terminal that is gone
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device
             os.dup2(nowhere.fileno(), to.fileno())
 

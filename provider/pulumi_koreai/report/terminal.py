@@ -5,7 +5,6 @@ for rich's own markup: a name or a value stays what it is.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from typing import Final, TextIO
 
@@ -33,17 +32,19 @@ _SUMMARY: Final = re.compile(r"<summary>(.*?)</summary>")
 _ALERT: Final = "[!WARNING]"
 
 
-def print_report(report: str, to: TextIO | None = None) -> None:
-    """Print a report. `NO_COLOR` is honoured.
+def laid_out(report: str, to: TextIO) -> str:
+    """A report as a terminal shows it, with its colours and in its width. `NO_COLOR` is honoured.
 
     Args:
         report: Markdown, as `Preview.markdown` and its like make it.
-        to: where to; the standard output by default.
+        to: the terminal.
     """
-    console = Console(file=to or sys.stdout, highlight=False)
-    for part in _Blocks(report).parts():
-        console.print(part)
-        console.print()
+    console = Console(file=to, highlight=False)
+    with console.capture() as captured:
+        for part in _Blocks(report).parts():
+            console.print(part)
+            console.print()
+    return captured.get()
 
 
 class _Blocks:

@@ -243,6 +243,7 @@ def check_files(names: Sequence[str], since: str | None = None) -> CheckedFiles:
 
 
 def _line(file: str, finding: Finding, kind: str = "") -> str:
+    file = file if file.isprintable() else clean(file)
     return f"{file}:{finding.place.line}:{finding.place.column}: {kind}{finding.text}"
 
 

@@ -59,7 +59,7 @@ class Project:
             ProjectError: there is no such file.
         """
         file = self.stack_folder / f"Pulumi.{short_name(stack)}.yaml"
-        if file.is_file():
+        if is_file(file):
             return file
         names = ", ".join(self.stacks()) or f"none in {self.stack_folder}"
         raise ProjectError(
@@ -68,11 +68,19 @@ class Project:
 
     def stack_files(self) -> list[Path]:
         """The files of all its stacks."""
-        return sorted(file for file in self.stack_folder.glob(_STACK_FILES) if file.is_file())
+        return sorted(file for file in self.stack_folder.glob(_STACK_FILES) if is_file(file))
 
     def stacks(self) -> list[str]:
         """The names of its stacks."""
         return [file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in self.stack_files()]
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is a file's; one that the system does not take is none."""
+    try:
+        return path.is_file()
+    except OSError:  # too long, or below a folder that can't be read
+        return False
 
 
 def short_name(stack: str) -> str:
