@@ -19,6 +19,7 @@ def test_help_lists_every_command_in_the_order_of_the_table(capsys: pytest.Captu
     assert cli.main(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].splitlines()
     assert [line.split()[0] for line in listed if line.startswith("  ") and "`koreai" not in line] == list(cli.COMMANDS)
+    assert not any(line.endswith("...") for line in listed), "a summary is too long for its line"
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

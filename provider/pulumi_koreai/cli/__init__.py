@@ -22,9 +22,9 @@ COMMANDS: Final = {
     "up": "Bring a stack to what is declared, and report on it.",
     "drift": "Look whether a stack is as declared.",
     "adopt": "Write an entry for a model that is already deployed. Sends nothing.",
-    "report": "Say what a preview's or a run's output means to the models and their callers.",
+    "report": "Say what a preview or a run means to the models.",
     "schema": "Print the JSON Schema of stack files, for editors.",
-    "emulator": "Serve the platform's API for models on this machine, to try things on.",
+    "emulator": "Serve the platform's API for models on this machine.",
 }
 """Each command with what it does, in the order of the help."""
 
@@ -36,7 +36,7 @@ class _Command(TyperCommand):
 
     more = ""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # Any: typer keeps these types to itself
         super().format_help(ctx, formatter)
         formatter.write(f"\n{self.more}")
 
