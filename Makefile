@@ -34,7 +34,7 @@ mutants: engine ## break the code one line at a time: do the tests of `make test
 lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/koreai check stacks/*.yaml
+	@$(BIN)/koreai check
 
 format: setup ## format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only

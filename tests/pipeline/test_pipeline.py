@@ -114,7 +114,7 @@ def test_a_pipeline_refuses_to_preview_a_stack_whose_file_has_the_key(
     workspace.declare(chat=model())
     assert runner.by_hand("preview test").code == 0, "it is for people"
     refused = runner.run("preview", "preview", pull_request=True)
-    assert refused.code == 1
+    assert refused.code == 3
     (comment,) = forge.comments
     assert "**Refused**: `stacks/Pulumi.test.yaml` has `koreai:apiKey`" in comment["body"]
     assert "(`pulumi config rm koreai:apiKey --stack test`)" in comment["body"]
@@ -163,7 +163,7 @@ def test_what_fail_on_names_is_refused(workspace: Workspace, runner: Runner) -> 
     workspace.up()
     workspace.declare(chat=model())
     refused = runner.by_hand("preview test --fail-on undeploy")
-    assert refused.code == 1
+    assert refused.code == 3
     assert "**Refused**: this pipeline is run with `--fail-on undeploy`." in refused.output
     assert runner.by_hand("preview test").code == 0
 

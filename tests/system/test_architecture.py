@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 import pulumi_koreai
-from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, cli, provider, resource
+from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, provider, resource
 from pulumi_koreai.api import declared
 from pulumi_koreai.core import spec
 
@@ -39,9 +39,10 @@ MAY_IMPORT = {
     "resource": {"api", "core", "provider", "host"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
-    "pipeline": {"host", "journal", "core", "stackfile", "report"},
-    "cli": {"stackfile", "report", "pipeline"},
+    "pipeline": {"base", "host", "journal", "core", "stackfile", "report"},
+    "cli": {"base", "api", "core", "emulator", "stackfile", "report", "pipeline"},
     "program": {"resource", "stackfile"},
+    "__main__": {"cli"},
     "__init__": {"host", "program", "resource"},
 }
 
@@ -71,15 +72,14 @@ def of(names: set[str], *packages: str) -> set[str]:
 
 def rooms_imported(module: str) -> set[str]:
     names = of(imports(module), "pulumi_koreai") - {"pulumi_koreai"}
-    by_name = {path for path, _ in cli._COMMANDS.values()} if module == "cli.py" else set[str]()
-    return ({name.split(".")[1] for name in names} | {path.partition(".")[0] for path in by_name}) - {room(module)}
+    return {name.split(".")[1] for name in names} - {room(module)}
 
 
 def test_the_package_s_root_holds_the_front_doors_alone() -> None:
     assert {module for module in MODULES if "/" not in module} == {
         "__init__.py",
+        "__main__.py",
         "adapter.py",
-        "cli.py",
         "program.py",
         "provider.py",
         "resource.py",
@@ -128,7 +128,7 @@ def test_only_the_clocks_know_the_time_and_only_the_front_ends_the_environment(m
         "terraform/process.py",
         "terraform/__main__.py",
         "pipeline/astray.py",
-        "pipeline/commands.py",
+        "pipeline/engine.py",
         "pipeline/forge.py",
     )
     assert bool(of(names, "os")) == (module in (*front_ends, "journal/file.py"))
@@ -261,6 +261,7 @@ SHARED_NAMES = {
     "ScalingParameters": "likewise",
     "ModelDeployment": "the resource, of Pulumi and of Terraform",
     "main": "a program",
+    "command": "a command of `koreai`, which its module is named after",
 }
 
 

@@ -101,6 +101,7 @@ def runs_of(plan: Plan) -> list[Run]:
     count, seconds = plan.limited
     floor = limited_floor(count) + seconds + 3.0
     runs += [Run("nothing", "own", count, 0.0, 3.0), Run("limited", "own", count, seconds, floor, 60.0, JOBS)]
+    runs.append(Run("help", "own", 0, 0.0, 0.2))
     for host in HOSTS:
         for what in ("models", "nothing", "wide", "dev", "empty"):
             counts = (plan.preview_few, plan.preview_count)
@@ -133,6 +134,7 @@ def test_every_bar_is_met_where_all_is_well() -> None:
         ("limited", {"wall": 300.0}),
         ("preview models", {"wall": 2.6}),
         ("preview dev", {"wall": 4.0}),
+        ("help", {"wall": 0.31}),
     ],
 )
 def test_a_missed_bar_is_told(what: str, change: dict[str, Any]) -> None:

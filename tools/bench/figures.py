@@ -5,6 +5,7 @@ import platform
 import statistics
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Final
 
 from bench.outages import RATIO_MAX, Outages
 from bench.plan import HOSTS, NAMES, QUICK, Figure, Host, Plan, Run
@@ -12,6 +13,8 @@ from bench.simulated import POLLS_MAX, Simulated, late_bar
 from bench.startup import Startup
 
 WALL_RATIO_MAX, PREVIEW_RATIO_MAX = 1.05, 1.15
+
+HELP_SECONDS: Final = 0.3
 
 
 def limited_floor(count: int) -> float:
@@ -56,6 +59,7 @@ def figures(
         *_job_figures(plan, Results(runs)),
         *_preview_figures(plan, Results(runs)),
         *(Figure(f"start: {each.what}", f"{each.seconds:.3f} s") for each in startups),
+        _help_figure(Results(runs)),
         *_limited_figures(plan, Results(runs)),
         *_simulated_figures(simulated),
         *_outage_figures(outages),
@@ -164,6 +168,11 @@ def _preview_figures(plan: Plan, results: Results) -> list[Figure]:
             )
         )
     return lines
+
+
+def _help_figure(results: Results) -> Figure:
+    wall = results.wall("help", "own")
+    return Figure("`koreai --help`", f"{wall:.2f} s", f"at most {HELP_SECONDS:g} s", wall <= HELP_SECONDS)
 
 
 def _limited_figures(plan: Plan, results: Results) -> list[Figure]:

@@ -33,6 +33,7 @@ class Plan:
         limited: models under the published limits, and how long each takes.
         simulations: simulated jobs for each figure.
         updates: simulated models that are all updated at once.
+        helps: starts of `koreai --help`.
     """
 
     seconds: float = 10.0
@@ -47,6 +48,7 @@ class Plan:
     limited: tuple[int, float] = (200, 2.0)
     simulations: int = 4000
     updates: int = 300
+    helps: int = 9
 
 
 QUICK: Final = Plan(
@@ -61,6 +63,7 @@ QUICK: Final = Plan(
     limited=(30, 1.0),
     simulations=400,
     updates=60,
+    helps=3,
 )
 
 
@@ -93,8 +96,8 @@ class Run:
 
     Attributes:
         what: `models`, `nothing`, `limited`, `waits`, `preview models`, `preview nothing`, `preview wide`,
-            `preview dev` or `preview empty`.
-        host: which one served it.
+            `preview dev`, `preview empty` or `help`.
+        host: which one served it; nothing of it counts for `help`, which is `koreai --help`.
         count: of resources.
         job_seconds: how long each job took; 0 where there were none.
         wall: the command's, in seconds.

@@ -1,7 +1,10 @@
 """The runs of a plan."""
 
 import contextlib
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,7 @@ class Bench:
     def run(self) -> None:
         """Everything, the longest last."""
         self.warm_up()
+        self.helps()
         for count, times in self.plan.counts:
             for _ in range(times):
                 self.nothing(count, "own")
@@ -47,6 +51,14 @@ class Bench:
         for host in HOSTS:
             with self._project(host, 4) as project, Emulator.start(0.1) as emulator:
                 project.models(1, emulator).up()
+
+    def helps(self) -> None:
+        """What each command of `koreai` pays before it begins."""
+        say("`koreai --help`")
+        for _ in range(self.plan.helps):
+            began = time.monotonic()
+            subprocess.run([sys.executable, "-m", "pulumi_koreai", "--help"], stdout=subprocess.DEVNULL, check=True)
+            self._done(Run("help", "own", 0, 0.0, time.monotonic() - began))
 
     def nothing(self, count: int, host: Host) -> None:
         """The engine's own part: resources that do nothing."""

@@ -69,7 +69,7 @@ class PlatformProcess:
         options = ["--port", str(self.port), "--state", str(self.state), "--no-rate-limits"]
         jobs = ["--job-seconds", "1", "--undeploy-seconds", "0.5"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pulumi_koreai.emulator", *options, *jobs],
+            [sys.executable, "-m", "pulumi_koreai", "emulator", *options, *jobs],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
