@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pulumi_koreai.pipeline.engine import ProjectEngine
 
-_SCRIPT = """#!{python}
+_SCRIPT = """#!{python} -IS
 import json, sys, pathlib
 asked = [one for one in sys.argv[1:] if one not in ("--non-interactive", "--color", "never")]
 answers = json.loads(pathlib.Path(__file__).with_name("answers.json").read_text())

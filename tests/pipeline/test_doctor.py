@@ -239,7 +239,10 @@ def test_a_scope_that_is_lacking(fake: FakeEngine, emulator: Emulator) -> None:
         (reply(404, {"message": "The job is not found, or you have no access"}), Detail.PLATFORM_DOUBTFUL),
     ],
 )
-def test_an_answer_of_something_else(fake: FakeEngine, answer: Answer, detail: Detail) -> None:
+def test_an_answer_of_something_else(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: Answer, detail: Detail
+) -> None:
+    monkeypatch.setattr(doctor, "_ANSWER_SECONDS", 0.2)
     with ScriptedServer(*[answer] * 5) as server:
         fake.config("test", {"koreai:host": server.url}, secret={"koreai:apiKey": KEY})
         assert problems(found(fake)) == {detail}

@@ -11,6 +11,7 @@ from random import Random
 
 from pulumi_koreai.api.dock_job import DockJob
 from pulumi_koreai.api.errors import KoreaiError
+from pulumi_koreai.api.messages import clean
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.base.clock import Clock, SystemClock
 from pulumi_koreai.base.progress import Reporter, Silent
@@ -154,7 +155,7 @@ def _begun(exporter: Exporter, model_id: str) -> DockJob | KoreaiError:
 
 def _names(name: str | None, deployment_name: object, model_id: str) -> Iterator[str]:
     """What the entry may be called, the best first. The platform appends `_v1`, `_v2`, … to a deployment's name."""
-    plain = re.sub(r"_v\d+$", "", deployment_name) if isinstance(deployment_name, str) else ""
+    plain = re.sub(r"_v\d+$", "", clean(deployment_name)) if isinstance(deployment_name, str) else ""
     first = name or re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:60] or model_id
     yield first
     yield f"{first}-{model_id}"

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pulumi_koreai.api.dock_job import verb_of
 from pulumi_koreai.api.errors import KoreaiError, NotFound
 from pulumi_koreai.api.messages import clean
 from pulumi_koreai.base.durations import spoken
-from pulumi_koreai.base.progress import formatted
-from pulumi_koreai.core.telling import progress_of
 from pulumi_koreai.pipeline.engine import EngineFailed
 from pulumi_koreai.pipeline.status import ModelStatus, StackStatus
 from pulumi_koreai.report import markdown
@@ -58,14 +57,13 @@ def _parts(stack: StackStatus) -> Iterator[str]:
 
 
 def _row(model: ModelStatus) -> list[str]:
-    job = f"{model.action.lower()} {model.last_status} {markdown.code(model.job_id)}" if model.job_id else ""
-    lost = f"{model.action.lower()} {model.last_status}" if model.action else _NONE
+    job = [model.action.lower(), markdown.prose(model.last_status), markdown.code(model.job_id) if model.job_id else ""]
     return [
         markdown.code(model.name) if model.name else _NONE,
         markdown.code(model.model_id),
         model.declared or _NONE,
         _state(model),
-        job or lost.strip(),
+        " ".join(filter(None, job)) or _NONE,
         spoken(model.seconds) if model.seconds else _NONE,
         _now(model),
     ]
@@ -93,7 +91,9 @@ def _now(model: ModelStatus) -> str:
     if model.job.succeeded:
         return "has ended well; the next `pulumi up` or `pulumi refresh` records it"
     assert model.action
-    return markdown.prose(formatted(progress_of(model.job, model.action, None)))
+    percent = "" if model.job.percent is None else f" {model.job.percent:.0f} %"
+    odd = "" if model.job.status == "IN_PROGRESS" else f", status {markdown.code(model.job.status)}"
+    return f"{verb_of(model.action)}ing{percent}{odd}"
 
 
 def _model(model: ModelStatus) -> Json:
