@@ -16,6 +16,7 @@ from pulumi_koreai.pipeline.diagnosis import (
     _SAYINGS,
     Detail,
     DoctorFinding,
+    Topic,
     Verdict,
     findings_json,
     findings_lines,
@@ -24,7 +25,7 @@ from pulumi_koreai.pipeline.diagnosis import (
 from pulumi_koreai.pipeline.doctor import ENGINE_OLDEST, ENGINE_TESTED, diagnose
 from tests.api.scripted_server import Answer, ScriptedServer, reply
 from tests.pipeline.fake_engine import FakeEngine
-from tests.system.engine.workspace import KEY, Workspace
+from tests.system.engine.workspace import KEY, ROOT, Workspace
 
 PROJECT = """
 name: models
@@ -90,6 +91,12 @@ def test_a_project_that_is_fine(fake: FakeEngine, emulator: Emulator) -> None:
 
 def test_every_finding_has_its_words() -> None:
     assert set(_SAYINGS) == set(Detail)
+
+
+def test_the_page_names_all_that_is_looked_at() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if line.startswith("| ")]
+    assert rows[rows.index("what") + 2 :][: len(Topic)] == [topic.value for topic in Topic]
 
 
 def test_the_engines_that_are_named_are_those_of_the_tests() -> None:

@@ -25,7 +25,7 @@ URN = "urn:pulumi:test::models::pulumi-python:dynamic/koreai:ModelDeployment::"
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with Emulator(Options(job_seconds=60, undeploy_seconds=60, api_keys={KEY: frozenset()})) as running:
+    with Emulator(Options(job_seconds=6000, undeploy_seconds=6000, api_keys={KEY: frozenset()})) as running:
         yield running
 
 
@@ -84,7 +84,7 @@ def test_models_at_rest_need_no_platform_and_no_key(fake: FakeEngine, emulator: 
 def test_a_job_under_way_is_asked_for(fake: FakeEngine, emulator: Emulator) -> None:
     with emulator.lock:
         begun = emulator.platform.deploy("a", "cm-chat", "openSource", REQUEST.body())
-        begun.started -= 30
+        begun.started -= 3010
     fake.state("test", resource("chat", "deploying", begun.id))
     stacks = status(fake.find())
     assert only(stacks).job is not None
@@ -179,7 +179,7 @@ def test_what_a_killed_run_has_sent_is_found_in_the_journal(
     assert (found.model_id, found.is_astray) == ("cm-lost", True)
     assert found.job is not None
     assert "`not in the state`" in shown(stacks)
-    assert "deploying 0 %" in shown(stacks)
+    assert "| deploying 0 % |" in shown(stacks)
 
 
 def test_names_from_the_state_stay_what_they_are(fake: FakeEngine) -> None:
