@@ -125,6 +125,8 @@ def test_only_the_clocks_know_the_time_and_only_the_front_ends_the_environment(m
     assert bool(of(names, "time")) == (module in ("base/clock.py", "adapter.py", "terraform/process.py"))
     front_ends = (
         "adapter.py",
+        "cli/adopt.py",
+        "cli/doctor.py",
         "terraform/process.py",
         "terraform/__main__.py",
         "pipeline/astray.py",
