@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,24 @@ def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() 
 
 
 def test_a_repository_with_stacks_of_its_own_does_not_run_the_package_s_tests() -> None:
-    assert [job["if"] for job in workflow("test")["jobs"].values()] == ["${{ !vars.KOREAI_STACKS }}"]
+    jobs = [job for name in ("test", "nightly") for job in workflow(name)["jobs"].values()]
+    assert {job["if"] for job in jobs} == {"${{ !vars.KOREAI_STACKS }}"}
+
+
+@pytest.mark.parametrize("name", ["test", "nightly"])
+def test_the_tests_run_on_each_python_and_system_that_the_package_says_it_works_with(name: str) -> None:
+    runs = set()
+    for job in workflow(name)["jobs"].values():
+        (python,) = (step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", ""))
+        assert job["env"]["PYTHON"] == f"python{python}", "the set-up takes the newest of the PATH else"
+        if python == "${{ matrix.python }}":
+            assert job["runs-on"] == "${{ matrix.runner }}"
+            runs |= {(entry["runner"], entry["python"]) for entry in job["strategy"]["matrix"]["include"]}
+        else:
+            runs.add((job["runs-on"], python))
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    assert {python for _, python in runs} == set(re.findall(r"Python :: (3\.\d+)", str(classifiers)))
+    assert {runner.partition("-")[0] for runner, _ in runs} == {"ubuntu", "macos"}
 
 
 def test_one_up_at_a_time_for_a_stack_and_none_is_cut_short() -> None:
