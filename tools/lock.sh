@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes requirements.lock: everything (runtime, extras, development, build) for every platform and Python 3.11 and later,
-# with hashes. uv resolves; it lives in a scratch folder and is no part of the project.
+# with hashes. And what of it `koreai init` writes, see tools/runtime_lock.py. uv resolves; it lives in a scratch folder and is no part of the project.
 #
 # With the extras of what is pinned: without them an older pip takes `coverage[toml]`, say, for another package, and would
 # have the newest.
@@ -26,3 +26,4 @@ if grep -nE '://|--index|--find-links|@ file' "$scratch/requirements.lock" >&2; 
     exit 1
 fi
 cp "$scratch/requirements.lock" requirements.lock
+.venv/bin/python tools/runtime_lock.py
