@@ -23,7 +23,7 @@ test-fast: lint typecheck ## what needs no engine: lint, types, the rules, the e
 
 test: lint typecheck pytest ## that, and each behaviour once with the real engine: what has to pass
 
-# Every round, cell and example, and the oldest SDK.
+# Every round, cell and example, and the oldest of everything.
 test-all: lint typecheck engine ## everything in its full size: what a night runs
 	@KOREAI_TESTS=all $(PYTEST) $(PYTEST_ARGS)
 	@KOREAI_TESTS=all $(MAKE) --silent oldest
@@ -34,7 +34,7 @@ mutants: engine ## break the code one line at a time: do the tests of `make test
 lint: setup ## the linter, the formatter's check, the stacks' files
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/koreai check stacks/*.yaml
+	@$(BIN)/koreai check
 
 format: setup ## format, and fix what the linter can fix
 	@$(BIN)/ruff check --fix-only
@@ -58,14 +58,19 @@ test-terraform: ## the tests with the real terraform, or tofu, of the PATH
 coverage: engine ## the tests again, with the coverage of provider/
 	@$(PYTEST) -m "not nightly" --cov --cov-report=term $(PYTEST_ARGS)
 
-# Its own environment: everything as locked, but the oldest SDK that pyproject.toml allows.
-oldest: engine ## all the tests with the oldest SDK that is allowed
-	@test -e .venv-oldest/.ready || { \
-	  rm -rf .venv-oldest && $(BIN)/python -m venv .venv-oldest && \
-	  .venv-oldest/bin/pip install --quiet --require-hashes -r requirements.lock && \
-	  .venv-oldest/bin/pip install --quiet "pulumi==$$(sed -n 's/.*"pulumi>=\([0-9.]*\),.*/\1/p' pyproject.toml).0" && \
-	  .venv-oldest/bin/pip install --quiet --no-build-isolation --no-deps --editable . && touch .venv-oldest/.ready; }
-	@.venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+# On top of what is locked, so that the tests' own tools are those of everyone.
+.venv-oldest/.ready: requirements.lock requirements-oldest.lock pyproject.toml | setup
+	@echo "setting up .venv-oldest (a minute or so) ..." >&2
+	@rm -rf .venv-oldest && $(BIN)/python -m venv .venv-oldest
+	@.venv-oldest/bin/pip install --quiet --require-hashes -r requirements.lock
+	@.venv-oldest/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements-oldest.lock
+	@.venv-oldest/bin/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# The engine of the PATH is the one that is taken.
+oldest: .venv-oldest/.ready ## all the tests with the oldest engine, SDK and packages that are allowed
+	@folder=$$($(BIN)/python tools/engine.py --oldest) && PATH="$$folder:$$PATH" && \
+	  .venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 engine: setup ## the pulumi engine: from the PATH, the installer or built from Go modules
 	@$(BIN)/python tools/engine.py >/dev/null
@@ -76,8 +81,8 @@ bench: engine ## the measurements
 audit: ## look the locked packages up among the known vulnerabilities; needs the network
 	@sh tools/audit.sh
 
-# Each with the newest and the oldest SDK; `make oldest` makes the environment of the latter.
-states: engine ## keep the states that this version writes, before it is released
+# Each with the newest and the oldest SDK.
+states: engine .venv-oldest/.ready ## keep the states that this version writes, before it is released
 	@for bin in $(BIN) .venv-oldest/bin; do \
 	  KEEP_STATES=1 $$bin/python -m pytest -q -n0 tests/system/engine/test_old_states.py -k format || exit 1; done
 
@@ -85,7 +90,7 @@ schema: setup ## the JSON Schema of stack files, and the reference page
 	@$(BIN)/koreai schema >stacks/schema.json
 	@$(BIN)/koreai schema --markdown >docs/reference.md
 
-lock: ## resolve the dependencies anew and pin them in requirements.lock
+lock: ## resolve the dependencies anew and pin them: requirements.lock, requirements-oldest.lock
 	@sh tools/lock.sh
 
 clean: ## remove what was made here; the engine's cache outside the clone stays

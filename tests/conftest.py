@@ -42,9 +42,13 @@ def sdk_pickler() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def real_engine() -> engine_tool.Engine:
-    """The engine of the PATH, or one that is fetched: a missing one is no reason to skip."""
-    return engine_tool.obtain()
+def real_engine(request: pytest.FixtureRequest) -> engine_tool.Engine:
+    """The engine of the PATH, or one that is fetched: a missing one is no reason to skip.
+
+    Its parameter, where it has one, is the version that it has to be.
+    """
+    exactly: engine_tool.Pin | None = getattr(request, "param", None)
+    return engine_tool.obtain(exactly=exactly)
 
 
 @pytest.fixture

@@ -7,5 +7,12 @@ A test with the marker `nightly` runs in `make test-all` alone; one with `engine
 import os
 from typing import Final
 
+import pytest
+
+import engine
+
 NIGHTLY: Final = os.environ.get("KOREAI_TESTS") == "all"
 """Whether this is the run of a night: every round, every example."""
+
+OLDEST_ENGINE: Final = pytest.mark.parametrize("real_engine", [engine.OLDEST], indirect=True, ids=["oldest engine"])
+"""For a test that needs the oldest engine, a night's, as a checkout without it would have to build it."""

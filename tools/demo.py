@@ -22,7 +22,7 @@ from typing import NoReturn
 import engine
 
 CLONE = Path(__file__).resolve().parent.parent
-EMULATOR = [sys.executable, "-m", "pulumi_koreai.emulator", "--job-seconds", "4", "--undeploy-seconds", "1"]
+EMULATOR = [sys.executable, "-m", "pulumi_koreai", "emulator", "--job-seconds", "4", "--undeploy-seconds", "1"]
 STOP_SECONDS = 30.0
 
 

@@ -26,10 +26,13 @@ def __getattr__(name: str) -> object:
         from importlib import metadata  # noqa: PLC0415
 
         return metadata.version("pulumi-koreai")
-    if name == "declare":
-        from .program import declare  # noqa: PLC0415
+    from .host.loading import loading  # noqa: PLC0415
 
-        return declare
-    from . import resource  # noqa: PLC0415
+    with loading():
+        if name == "declare":
+            from .program import declare  # noqa: PLC0415
 
-    return getattr(resource, name)
+            return declare
+        from . import resource  # noqa: PLC0415
+
+        return getattr(resource, name)

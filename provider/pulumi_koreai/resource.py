@@ -12,8 +12,7 @@ from pulumi.dynamic import Resource
 
 from .api.declared import UNKNOWN
 from .core.faults import DeclarationFault, listing
-from .core.spec import ProgramSpec, check, python_spelling
-from .core.state import RESULTS
+from .core.spec import RESULTS, ProgramSpec, check, python_spelling
 from .host.program import follow_the_engine
 from .provider import ModelDeploymentProvider
 

@@ -1,4 +1,4 @@
-"""`python -m pulumi_koreai.emulator`: flags, start, stop."""
+"""`koreai emulator`: flags, start, stop."""
 
 import re
 import signal
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from pulumi_koreai.emulator.__main__ import main
+from pulumi_koreai import cli
 
-COMMAND = [sys.executable, "-m", "pulumi_koreai.emulator"]
+COMMAND = [sys.executable, "-m", "pulumi_koreai", "emulator"]
 
 
 @contextmanager
@@ -62,46 +62,41 @@ def test_a_port_in_use_is_one_clear_message() -> None:
         port = url.rpartition(":")[2]
         second = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False)
     assert (second.returncode, second.stdout) == (2, "")
-    assert second.stderr == (
-        f"python -m pulumi_koreai.emulator: can't listen at 127.0.0.1 port {port}: the port is in use\n"
-    )
+    assert second.stderr == f"error: can't listen at 127.0.0.1 port {port}: the port is in use\n"
 
 
 def test_without_its_library_it_says_what_to_install() -> None:
-    code = (
-        "import sys, runpy; sys.modules['aiohttp'] = None; runpy.run_module('pulumi_koreai.emulator', None, '__main__')"
-    )
+    code = "import sys; sys.modules['aiohttp'] = None; from pulumi_koreai import cli; cli.main(['emulator'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (
         1,
-        "the emulator needs aiohttp: pip install '<a clone of pulumi-koreai>[emulator]'\n",
+        "the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'\n",
     )
 
 
 @pytest.mark.parametrize(
     "flags, said",
     [
-        ("--port 70000", "--port: '70000' is not a port, 0 to 65535"),
-        ("--port x", "--port: 'x' is not a port, 0 to 65535"),
-        ("--bind localhost", "--bind: 'localhost' is not an IP address"),
-        ("--job-seconds -1", "--job-seconds: '-1' is not a number of seconds, 0 or more"),
-        ("--undeploy-seconds nan", "--undeploy-seconds: 'nan' is not a number of seconds, 0 or more"),
-        ("--requests-per-minute 0", "--requests-per-minute: '0' is not a whole number, 1 or more"),
-        ("--fail cm-a", "--fail: 'cm-a' is not MODEL=REASON"),
+        ("--port 70000", "'--port': '70000' is not a port, 0 to 65535"),
+        ("--port x", "'--port': 'x' is not a port, 0 to 65535"),
+        ("--bind localhost", "'--bind': 'localhost' is not an IP address"),
+        ("--job-seconds -1", "'--job-seconds': '-1' is not a number of seconds, 0 or more"),
+        ("--undeploy-seconds nan", "'--undeploy-seconds': 'nan' is not a number of seconds, 0 or more"),
+        ("--requests-per-minute 0", "'--requests-per-minute': '0' is not a whole number, 1 or more"),
+        ("--fail cm-a", "'--fail': 'cm-a' is not MODEL=REASON"),
         ("--model cm-a --fail cm-b=x", "--fail cm-b=…: the model is not among those of --model"),
-        ("--api-key k:without=all", "--api-key: not KEY[:without=SCOPE,…]; the scopes are deploy, undeploy"),
-        ("--spelling id", "--spelling: invalid choice: 'id'"),
-        ("--fault nonsense", "--fault: 'nonsense': then.0: 'nonsense' is no kind of fault"),
-        ("--faults nowhere.yaml", "--faults: nowhere.yaml: can't be read: No such file"),
-        ("--chance 1.5", "--chance: '1.5' is not a number from 0 to 1"),
-        ("--seed x", "--seed: 'x' is not a whole number"),
+        ("--api-key k:without=all", "'--api-key': not KEY[:without=SCOPE,…]; the scopes are deploy, undeploy"),
+        ("--spelling id", "'--spelling': Value error, 'id' is not one of"),
+        ("--fault nonsense", "'--fault': 'nonsense': then.0: 'nonsense' is no kind of fault"),
+        ("--faults nowhere.yaml", "'--faults': nowhere.yaml: can't be read: No such file"),
+        ("--chance 1.5", "'--chance': '1.5' is not a number from 0 to 1"),
+        ("--seed x", "'--seed': 'x' is not a whole number"),
         ("--state /nowhere/at/all.json", "--state: /nowhere/at/all.json can't be used: No such file"),
-        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--nonsense", "No such option: --nonsense"),
     ],
 )
 def test_a_bad_flag_is_one_clear_message(flags: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(flags.split())
+    status = cli.main(["emulator", *flags.split()])
     printed = capsys.readouterr()
-    assert (ended.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert (status, printed.out, printed.err.count("\n")) == (2, "", 1)
     assert said in printed.err

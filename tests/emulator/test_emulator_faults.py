@@ -18,8 +18,8 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pulumi_koreai import cli
 from pulumi_koreai.emulator import KINDS, Emulator, Options, Script, ScriptedFault
-from pulumi_koreai.emulator.__main__ import main
 from pulumi_koreai.emulator.faults import PASSING, REFUSALS, Answer, Faults, When, chance, fault_in, script_in, storm
 from pulumi_koreai.emulator.inputs import InvalidInput
 from pulumi_koreai.emulator.platform import NEVER_SECONDS, Shape
@@ -518,11 +518,10 @@ def test_a_script_that_is_none_is_one_clear_message(
     with pytest.raises(InvalidInput) as caught:
         script_in(path)
     assert said in str(caught.value)
-    with pytest.raises(SystemExit) as ended:
-        main(["--faults", str(path)])
+    status = cli.main(["emulator", "--faults", str(path)])
     printed = capsys.readouterr()
-    assert (ended.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
-    assert f"--faults: {path}: " in printed.err
+    assert (status, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert f"'--faults': {path}: " in printed.err
 
 
 def test_a_fault_is_a_name_or_yaml() -> None:
@@ -536,8 +535,7 @@ def test_a_fault_is_a_name_or_yaml() -> None:
 
 
 def test_the_help_and_the_docs_name_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    assert cli.main(["emulator", "--help"]) == 0
     named = set(re.findall(r"[\w.-]+", capsys.readouterr().out))
     docs = (ROOT / "docs" / "emulator.md").read_text("utf-8")
     for name, kind in KINDS.items():
@@ -580,7 +578,7 @@ def test_faults_are_put_in_force_over_http_and_end() -> None:
 
 @contextmanager
 def started(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "pulumi_koreai.emulator", "--no-rate-limits", *flags]
+    command = [sys.executable, "-m", "pulumi_koreai", "emulator", "--no-rate-limits", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None
@@ -708,9 +706,8 @@ def test_a_file_that_holds_no_state_is_one_clear_message_and_stays_as_it_is(
 ) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(content)
-    with pytest.raises(SystemExit) as ended:
-        main(["--state", str(path)])
+    status = cli.main(["emulator", "--state", str(path)])
     printed = capsys.readouterr()
-    assert (ended.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert (status, printed.out, printed.err.count("\n")) == (2, "", 1)
     assert said in printed.err
     assert path.read_bytes() == content

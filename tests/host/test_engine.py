@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.host.harness import OURS, STOCK, until
+from tests.processes import is_alive
 
 pytestmark = pytest.mark.engine
 
@@ -86,6 +87,8 @@ class R(Resource, module="tests", name="Job"):
 
 JOBS = """
 import pulumi, things
+from pulumi_koreai.host.program import follow_the_engine
+follow_the_engine()
 config = pulumi.Config()
 keep = ("calls", "fail", "x")
 for number in range(config.get_int("n") or 1):
@@ -192,7 +195,7 @@ class Project:
         (folder / "__main__.py").write_text(program)
         self.pulumi("stack", "init", "dev")
 
-    def pulumi(self, *args: str, code: int | None = 0) -> str:
+    def pulumi(self, *args: str, fails: bool | None = False) -> str:
         done = subprocess.run(
             ["pulumi", *args],
             check=False,
@@ -203,7 +206,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert code is None or done.returncode == code, done.stdout
+        assert fails is None or (done.returncode != 0) is fails, done.stdout
         return done.stdout
 
     def set(self, **config: object) -> None:
@@ -234,14 +237,7 @@ class Project:
 
     def hosts(self) -> list[int]:
         """The processes of hosts that are alive."""
-
-        def alive(pid: str) -> bool:
-            try:
-                return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-            except FileNotFoundError:
-                return False
-
-        return [int(pid) for pid in (self.folder / "pids").read_text().split() if alive(pid)]
+        return [int(pid) for pid in (self.folder / "pids").read_text().split() if is_alive(int(pid))]
 
 
 Make = Callable[..., Project]
@@ -282,13 +278,13 @@ def test_the_engine_stores_the_same_under_both_hosts(make: Make) -> None:
         project.pulumi("config", "set", "--secret", "key", "hush")
         states[name] = []
 
-        def then(*args: str, code: int = 0, project: Project = project, states: list[Any] = states[name]) -> None:
-            project.pulumi(*args, code=code)
+        def then(*args: str, fails: bool = False, project: Project = project, states: list[Any] = states[name]) -> None:
+            project.pulumi(*args, fails=fails)
             states.append(comparable(project.deployment()))
 
         then("up", "-y")
         then("up", "-y", "-c", "step=2")
-        then("up", "-y", "--skip-preview", "-c", "failing=true", code=255)
+        then("up", "-y", "--skip-preview", "-c", "failing=true", fails=True)
         then("refresh", "-y", "--skip-preview")
         then("up", "-y", "--skip-preview", "-c", "failing=false")
         project.pulumi("destroy", "-y", "--skip-preview")
@@ -301,7 +297,7 @@ def test_the_engine_stores_the_same_under_both_hosts(make: Make) -> None:
 
 def test_a_half_made_create_is_kept_and_the_next_up_updates_it(jobs: Project) -> None:
     jobs.set(fail="partial")
-    shown = jobs.pulumi("up", "-y", "--skip-preview", code=255)
+    shown = jobs.pulumi("up", "-y", "--skip-preview", fails=True)
     assert "the job failed:" in shown
     assert "out of memory" in shown
     assert "Traceback" not in shown
@@ -319,8 +315,8 @@ def test_a_half_made_create_is_kept_and_the_next_up_updates_it(jobs: Project) ->
 
 def test_an_unchanged_half_made_resource_is_updated_too(jobs: Project) -> None:
     jobs.set(fail="partial")
-    jobs.pulumi("up", "-y", "--skip-preview", code=255)
-    jobs.pulumi("up", "-y", "--skip-preview", code=255)
+    jobs.pulumi("up", "-y", "--skip-preview", fails=True)
+    jobs.pulumi("up", "-y", "--skip-preview", fails=True)
     assert jobs.calls() == ["create r0 90.0", "update r0 None"]
 
 
@@ -339,7 +335,7 @@ def test_large_outputs_survive_a_partial_failure(jobs: Project) -> None:
     (jobs.folder / "__main__.py").write_text(
         JOBS.replace("config.get(key) for", '(config.get(key) or "y" * 400_000) for')
     )
-    jobs.pulumi("up", "-y", "--skip-preview", code=255)
+    jobs.pulumi("up", "-y", "--skip-preview", fails=True)
     (kept,) = jobs.resources()
     assert len(kept["outputs"]["x"]) == 400_000
 
@@ -366,11 +362,11 @@ def test_a_preview_says_what_diff_noted_and_which_properties_differ(jobs: Projec
 
 def test_an_error_is_one_message_and_debug_shows_the_rest(jobs: Project) -> None:
     jobs.set(fail="whole")
-    shown = jobs.pulumi("up", "-y", "--skip-preview", code=255)
+    shown = jobs.pulumi("up", "-y", "--skip-preview", fails=True)
     assert "error: the job was not sent\n    ask again\n      caused by: no route to host\n" in shown
     assert "Traceback" not in shown
     assert jobs.resources() == []
-    shown = jobs.pulumi("up", "-y", "--skip-preview", "--debug", code=255)
+    shown = jobs.pulumi("up", "-y", "--skip-preview", "--debug", fails=True)
     assert "debug: Traceback" in shown
 
 

@@ -61,7 +61,7 @@ pulumi.Output.from_input(late()).apply(str)
 
 @dataclass
 class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
-    """Takes registrations of models and doesn't answer them, until it is told to end; or answers them, when `answers`."""
+    """Takes registrations of models, and doesn't answer them until it is told to end; with `answers` it does."""
 
     answers: bool = False
     asked: int = 0
@@ -96,7 +96,7 @@ class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         if self.answers:
             return resource_pb2.RegisterResourceResponse(urn=f"urn:pulumi:s::p::{request.type}::{request.name}", id="1")
         self.over.wait(30)
-        context.abort(grpc.StatusCode.UNAVAILABLE, "resource monitor shut down while waiting on step's done channel")
+        return context.abort(grpc.StatusCode.UNAVAILABLE, "resource monitor shut down while waiting")
 
     def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name for it
         return empty_pb2.Empty()

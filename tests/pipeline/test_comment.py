@@ -6,27 +6,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from pulumi_koreai.pipeline import commands as pipeline
-from pulumi_koreai.pipeline.commands import FAILED, FINE, Outcome, Stack
+from pulumi_koreai import cli
+from pulumi_koreai.base.status import ExitStatus
+from pulumi_koreai.pipeline import commands, engine
 from pulumi_koreai.pipeline.forge import Forge, ForgeError, GitHub
 from pulumi_koreai.pipeline.forge import forge as forge_of
-from pulumi_koreai.report.command import MAX_CHARS
+from pulumi_koreai.pipeline.stack import Outcome, Stack
 from pulumi_koreai.report.engine_json import MODEL_TYPE, Digest, read_engine_json
+from pulumi_koreai.report.markdown import MAX_CHARS
+from pulumi_koreai.stackfile.project import Project
 from tests.pipeline.forges import TOKEN, ForgeServer
 
 BOT = {"type": "Bot"}
+DONE, FAILED, _, REFUSED = ExitStatus
+PROJECT = Project("p", Path("stacks"))
 
 
 class Foretold(Stack):
     """A stack whose preview comes to this."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.stack, {}, Path())
+        self.name, self.file = outcome.stack, PROJECT.stack_folder / f"Pulumi.{outcome.stack}.yaml"
         self.outcome = outcome
 
     def preview(self, **_: object) -> Outcome:
@@ -34,7 +39,17 @@ class Foretold(Stack):
 
 
 def foretold(name: str, *, details: str = "", failed: bool = False, changes: bool = False) -> Stack:
-    return Foretold(Outcome(name, f"The summary of {name}.", details, failed, changes))
+    return Foretold(Outcome(name, f"The summary of {name}.", details, failed, changes=changes))
+
+
+def previewed(stacks: Sequence[Stack], to: Forge) -> ExitStatus:
+    return commands.preview(PROJECT, stacks, to, lambda *_: None)
+
+
+def stack_in(folder: Path) -> Stack:
+    """A stack whose engine is never run."""
+    (folder / "Pulumi.prod.yaml").touch()
+    return Stack("prod", Project("p", folder), {}, folder)
 
 
 @pytest.fixture
@@ -63,7 +78,7 @@ def github(env: dict[str, str]) -> Forge:
 def test_the_summaries_of_all_stacks_come_first_and_are_never_cut_off(forge: ForgeServer, github: Forge) -> None:
     long = "\n".join(["A line of a report."] * (MAX_CHARS // 20))
     names = [f"stack-{number}" for number in range(8)]
-    assert pipeline.preview([foretold(name, details=long, changes=True) for name in names], github, []) == FINE
+    assert previewed([foretold(name, details=long, changes=True) for name in names], github) == DONE
     (comment,) = forge.comments
     for name in names:
         assert f"- `{name}`: The summary of {name}." in comment["body"]
@@ -72,7 +87,7 @@ def test_the_summaries_of_all_stacks_come_first_and_are_never_cut_off(forge: For
 
 
 def test_one_stack_s_summary_is_not_said_twice(forge: ForgeServer, github: Forge) -> None:
-    pipeline.preview([foretold("prod", changes=True)], github, [])
+    previewed([foretold("prod", changes=True)], github)
     (comment,) = forge.comments
     assert comment["body"].count("The summary of prod.") == 1
 
@@ -83,7 +98,7 @@ def test_a_stack_whose_preview_failed_is_not_brought_up_and_the_others_are(githu
         foretold("fine", changes=True),
         foretold("quiet"),
     ]
-    assert pipeline.preview(stacks, github, []) == FAILED
+    assert previewed(stacks, github) == FAILED
     assert (tmp_path / "output").read_text() == 'stacks=["fine"]\n'
 
 
@@ -108,52 +123,66 @@ def test_a_model_that_moves_is_refused_at_the_top_of_the_comment_and_neither_sta
         Foretold(Outcome(name, f"The summary of {name}.", changes=True, digest=planned(*steps)))
         for name, steps in {"one": [here], "two": [there], "three": []}.items()
     ]
-    assert pipeline.preview(stacks, github, []) == FAILED
+    assert previewed(stacks, github) == REFUSED
     (comment,) = forge.comments
     assert comment["body"].index("**Refused: 1 model would be undeployed") < comment["body"].index("- `one`: The summ")
     assert (tmp_path / "output").read_text() == 'stacks=["three"]\n'
-    assert pipeline.preview(stacks[1:], github, []) == FINE, "what lets it go is not in this preview"
+    assert previewed(stacks[1:], github) == DONE, "what lets it go is not in this preview"
 
 
 def test_after_a_signal_no_further_stack_is_previewed_and_none_looks_unchanged(
     github: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_signals", [signal.SIGINT])
-    assert pipeline.preview([foretold("first", changes=True), Stack("second", {}, tmp_path)], github, []) == FAILED
+    monkeypatch.setattr(engine, "_signals", [signal.SIGINT])
+    assert previewed([foretold("first", changes=True), stack_in(tmp_path)], github) == FAILED
     page = (tmp_path / "page").read_text()
-    assert "- `second`: **There is no preview**: this run was interrupted before it." in page
+    assert "- `prod`: **There is no preview**: this run was interrupted before it." in page
     assert (tmp_path / "output").read_text() == 'stacks=["first"]\n'
-
-
-def test_a_terminal_s_ctrl_c_does_not_reach_the_tool_that_makes_the_report(tmp_path: Path) -> None:
-    group = tmp_path / "group"
-    (tmp_path / "sitecustomize.py").write_text(f"import os\nopen({str(group)!r}, 'w').write(str(os.getpgid(0)))\n")
-    Stack("prod", {**os.environ, "PYTHONPATH": str(tmp_path)}, tmp_path)._tool("report", "--help")
-    assert int(group.read_text()) != os.getpgid(0)
 
 
 def test_where_nothing_changes_there_is_no_comment_but_an_older_one_is_brought_up_to_date(
     forge: ForgeServer, github: Forge
 ) -> None:
-    assert pipeline.preview([foretold("prod")], github, []) == FINE
+    assert previewed([foretold("prod")], github) == DONE
     assert forge.comments == []
-    pipeline.preview([foretold("prod", failed=True)], github, [])
-    pipeline.preview([foretold("prod", details="Nothing changes any more.")], github, [])
+    previewed([foretold("prod", failed=True)], github)
+    previewed([foretold("prod", details="Nothing changes any more.")], github)
     (comment,) = forge.comments
     assert "Nothing changes any more." in comment["body"]
 
 
-def test_without_an_engine_the_comment_says_so(
-    forge: ForgeServer, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "path, stack, said",
+    [
+        (os.devnull, "prod", "`pulumi` is not on the PATH"),
+        (".", "prodd", "no stack 'prodd': stacks/Pulumi.prodd.yaml does not exist. Stacks of this project: prod."),
+    ],
+)
+def test_without_an_engine_or_a_stack_the_comment_says_so(
+    forge: ForgeServer,
+    env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    stack: str,
+    said: str,
 ) -> None:
-    monkeypatch.setenv("PATH", os.devnull)
-    monkeypatch.setattr(pipeline, "forge", lambda: GitHub(env))
-    pipeline.preview([foretold("prod", changes=True)], GitHub(env), [])
-    assert pipeline.main(["preview", "prod"]) == FAILED
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: p\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.prod.yaml").touch()
+    (tmp_path / "pulumi").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    previewed([foretold("prod", changes=True)], GitHub(env))
+    for name, value in {**env, "PATH": path}.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["preview", stack]) == FAILED
     (comment,) = forge.comments
-    assert "`pulumi` is not on the PATH" in comment["body"]
+    assert said in " ".join(comment["body"].split())
     assert "The summary of prod." not in comment["body"], "it was an older commit's"
-    assert pipeline.main(["up", "prod"]) == FAILED
+    assert cli.main(["up", stack]) == FAILED
+    assert capsys.readouterr().err.count(f"error: {said}") == 2
 
 
 def test_a_comment_of_an_account_that_is_gone_is_passed_over(forge: ForgeServer, github: Forge) -> None:
@@ -173,7 +202,7 @@ def test_a_page_in_the_place_of_the_forge_s_answer_is_an_error_that_says_so(
 
 
 def test_what_policies_say_is_bounded_the_mandatory_first(tmp_path: Path) -> None:
-    stack = Stack("prod", {}, tmp_path)
+    stack = stack_in(tmp_path)
     events = [
         {
             "policyEvent": {
@@ -196,7 +225,7 @@ def test_what_policies_say_is_bounded_the_mandatory_first(tmp_path: Path) -> Non
 
 
 def test_where_no_policy_says_anything_nothing_is_said(tmp_path: Path) -> None:
-    stack = Stack("prod", {}, tmp_path)
+    stack = stack_in(tmp_path)
     (tmp_path / "events.jsonl").write_text('{"timestamp": 1}\n')
     assert stack._violations() == ""
 
@@ -215,8 +244,10 @@ def test_whatever_ends_the_run_reaches_the_engine_as_ctrl_c_and_is_reported(
 ) -> None:
     (tmp_path / "pulumi").write_text(FAKE_ENGINE)
     (tmp_path / "pulumi").chmod(0o755)
+    (tmp_path / "Pulumi.yaml").write_text("name: p\n")
+    (tmp_path / "Pulumi.prod.yaml").touch()
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "pulumi_koreai.cli", "up", "prod"]
+    command = [sys.executable, "-m", "pulumi_koreai", "up", "prod"]
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not (tmp_path / "begun").exists():

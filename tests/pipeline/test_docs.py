@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_koreai import cli
 from pulumi_koreai.emulator import Emulator
-from pulumi_koreai.stackfile.check import main as check
 from tests.system.engine.workspace import KEY, ROOT
+from tests.tiers import OLDEST_ENGINE
 
 PAGE = (ROOT / "docs" / "gitops.md").read_text()
 MARK = "=== the next step"
@@ -30,6 +31,8 @@ def blocks(*kinds: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.engine
+@OLDEST_ENGINE  # the steps switch a policy pack on, see test_policy.py
+@pytest.mark.nightly
 def test_the_steps_do_what_the_page_says(tmp_path: Path, engine_env: dict[str, str], platform: Emulator) -> None:
     clone = tmp_path / "models"
     clone.mkdir()
@@ -75,7 +78,7 @@ def test_the_page_s_stack_and_the_examples_beside_it_pass_the_check_of_a_pull_re
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
     ((_, text),) = blocks("yaml")
     (tmp_path / STACK).write_text(text)
-    assert check([str(path) for path in (tmp_path / "stacks").glob("*.yaml")]) == 0
+    assert cli.main(["check", *map(str, (tmp_path / "stacks").glob("*.yaml"))]) == 0
 
 
 def test_no_command_of_gh_can_mean_the_repository_that_this_one_was_made_from() -> None:

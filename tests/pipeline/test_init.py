@@ -1,7 +1,6 @@
 """`koreai init`: what it writes, what it leaves alone, and that the files of this repository are the same project."""
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import engine as engine_tool
 import runtime_lock
 from pulumi_koreai import __version__
 from pulumi_koreai.emulator import Emulator
@@ -76,7 +74,9 @@ def test_the_pins_are_those_of_the_repository_s_lock() -> None:
     assert len(names) <= 40
 
 
-@pytest.mark.parametrize("name, written", [("ünder wegs", "-nder-wegs"), ("yes", "yes"), ("007", "007"), ("1e3", "1e3")])
+@pytest.mark.parametrize(
+    "name, written", [("ünder wegs", "-nder-wegs"), ("yes", "yes"), ("007", "007"), ("1e3", "1e3")]
+)
 def test_a_folder_s_name_becomes_one_that_the_engine_takes(name: str, written: str, tmp_path: Path) -> None:
     initialised(tmp_path / name)
     text = (tmp_path / name / "Pulumi.yaml").read_text()
@@ -84,7 +84,9 @@ def test_a_folder_s_name_becomes_one_that_the_engine_takes(name: str, written: s
     assert yaml_of(tmp_path / name / "Pulumi.yaml")["name"] == written
 
 
-@pytest.mark.parametrize("asked", [{"name": "a b"}, {"name": ""}, {"stack": "../x"}, {"stack": "a b"}, {"stack": "$(x)"}])
+@pytest.mark.parametrize(
+    "asked", [{"name": "a b"}, {"name": ""}, {"stack": "../x"}, {"stack": "a b"}, {"stack": "$(x)"}]
+)
 def test_a_name_that_can_t_be_one_is_refused_before_anything_is_written(asked: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(InitError, match=f"^--{next(iter(asked))}: "):
         initialised(tmp_path / "models", **asked)
@@ -109,7 +111,7 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_file_that_can_t_be_written_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "stacks").write_text("a file")
-    with pytest.raises(InitError, match=r"^stacks/Pulumi\.dev\.yaml: can't be written: "):
+    with pytest.raises(InitError, match=r"^stacks/Pulumi\.dev\.yaml: its folder can't be made: "):
         initialised(tmp_path)
 
 
@@ -207,7 +209,12 @@ def test_beside_a_git_address_pip_takes_no_hashes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *("git+https://git.example.com/koreai.git", f"{GIT[:-1]}", f"{GIT} --index-url=https://x", "git+http://x@" + COMMIT),
+        *(
+            "git+https://git.example.com/koreai.git",
+            f"{GIT[:-1]}",
+            f"{GIT} --index-url=https://x",
+            "git+http://x@" + COMMIT,
+        ),
         *("pulumi-koreai", "nowhere.whl", f"pulumi_koreai-{__version__}-py3-none-any.whl"),
         "pulumi_koreai-99.0-py3-none-any.whl",
     ],
@@ -234,7 +241,9 @@ def test_the_index_that_pip_is_configured_for_is_asked(tmp_path: Path, monkeypat
     wheel = tmp_path / "some_thing-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("some_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: some-thing\nVersion: 1.0\n")
-        archive.writestr("some_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "some_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr("some_thing-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
@@ -254,7 +263,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_linter_has_nothing_to_say_of_the_workflows(pipelines: Path) -> None:
     (pipelines.parent / ".git").mkdir()  # it finds the action beside them by that
     files = [f".github/workflows/{name}.yml" for name in WORKFLOWS]
-    command = [linter(), "-no-color", *files]
+    command = [str(linter()), "-no-color", *files]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=pipelines.parent)
     assert (ended.returncode, ended.stdout) == (0, "")
 
@@ -312,6 +321,7 @@ def test_up_brings_two_models_to_an_emulator(tmp_path: Path, engine_env: dict[st
     subprocess.run(["pulumi", "stack", "init", "dev"], cwd=project, env=env, check=True, capture_output=True)
     ended = koreai("up", "dev", cwd=project, env=env)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    deployed = [one.id for one in platform.models() if one.deployment is not None]
-    assert len(deployed) == 2, deployed
+    models = yaml_of(stack_file)["config"]["koreai:models"].values()
+    assert len(models) == 2
+    assert all(platform.model(model["modelId"]).deployment for model in models)
     assert re.search(r"deploying \d+ %|2 done", ended.stdout), ended.stdout

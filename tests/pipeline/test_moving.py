@@ -90,7 +90,7 @@ def test_a_model_moves_without_a_request(project: Project) -> None:
     project.declare("support", chat=project.adopting)
     assert f"note: chat: modelId: {MODEL_ID} moves from entry chat of stack production" in project.run(check).output
 
-    refused = project.run(preview, code=1).output
+    refused = project.run(preview, code=3).output
     assert refused.startswith("**Refused: 1 model would be undeployed while another stack declares it.**")
     # What the comment has is what the page has, and what is pasted from it does it.
     assert release in refused

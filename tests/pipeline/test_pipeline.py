@@ -10,8 +10,10 @@ import pytest
 from pulumi_koreai.emulator.platform import Fail
 from tests.pipeline.forges import TOKEN, ForgeServer
 from tests.pipeline.workflows import Runner
-from tests.system.engine.lost_runs import hosts_below, jobs_of, slow, wait_for
+from tests.processes import hosts_below
+from tests.system.engine.lost_runs import jobs_of, slow, wait_for
 from tests.system.engine.workspace import KEY, Workspace, model
+from tests.tiers import OLDEST_ENGINE
 
 pytestmark = pytest.mark.engine
 
@@ -112,7 +114,7 @@ def test_a_pipeline_refuses_to_preview_a_stack_whose_file_has_the_key(
     workspace.declare(chat=model())
     assert runner.by_hand("preview test").code == 0, "it is for people"
     refused = runner.run("preview", "preview", pull_request=True)
-    assert refused.code == 1
+    assert refused.code == 3
     (comment,) = forge.comments
     assert "**Refused**: `stacks/Pulumi.test.yaml` has `koreai:apiKey`" in comment["body"]
     assert "(`pulumi config rm koreai:apiKey --stack test`)" in comment["body"]
@@ -161,11 +163,13 @@ def test_what_fail_on_names_is_refused(workspace: Workspace, runner: Runner) -> 
     workspace.up()
     workspace.declare(chat=model())
     refused = runner.by_hand("preview test --fail-on undeploy")
-    assert refused.code == 1
+    assert refused.code == 3
     assert "**Refused**: this pipeline is run with `--fail-on undeploy`." in refused.output
     assert runner.by_hand("preview test").code == 0
 
 
+@OLDEST_ENGINE
+@pytest.mark.nightly
 def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runner: Runner, forge: ForgeServer) -> None:
     (workspace.folder / "policy" / "test.json").write_text('{"allowed-hardware": {"deviceTypes": ["g4dn.xlarge"]}}')
     workspace.declare(chat=model())
@@ -179,6 +183,7 @@ def test_what_a_policy_forbids_is_told_in_the_comment(workspace: Workspace, runn
     assert workspace.sent() == []
 
 
+@OLDEST_ENGINE
 @pytest.mark.nightly
 def test_what_a_policy_says_of_many_models_it_says_once(
     workspace: Workspace, runner: Runner, forge: ForgeServer

@@ -1,15 +1,26 @@
 """The policy pack, run by the real engine on a stack's preview; and what it can't see, caught by the engine itself."""
 
 import json
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi_policy import PolicyCustomTimeouts, PolicyResourceOptions, ResourceValidationArgs
 
 from pulumi_koreai import ModelDeployment
 from tests.system.engine.workspace import ROOT, Workspace, model, warmer
+from tests.tiers import OLDEST_ENGINE
 
-pytestmark = pytest.mark.engine
+Test = Callable[..., None]
+
+
+def with_packs(test: Test) -> Test:
+    """A test of packs: the language host built from Go modules runs none for newer engines, an installed one does."""
+    marked: Test = pytest.mark.nightly(OLDEST_ENGINE(test))
+    return marked
+
 
 SERVING = {"updateStrategy": "redeploy", "protect": True, "scalingParameters": {"maxReplicas": 4}}
 
@@ -22,12 +33,13 @@ def preview(workspace: Workspace, config: dict[str, object], *, fails: bool = Fa
     return " ".join(workspace.preview(*options, fails=fails).split())
 
 
-@pytest.mark.nightly
+@with_packs
 def test_without_a_configuration_nothing_is_forbidden(workspace: Workspace) -> None:
     workspace.declare(chat=model(deviceType="g5.48xlarge", deployed=False))
     assert "2 to create" in preview(workspace, {}), "the model, and the stack itself"
 
 
+@with_packs
 def test_each_policy_names_the_model_the_key_and_the_way_out(workspace: Workspace) -> None:
     workspace.declare(
         big=model(1, deviceType="g5.48xlarge", **SERVING),
@@ -63,6 +75,7 @@ def test_each_policy_names_the_model_the_key_and_the_way_out(workspace: Workspac
     assert workspace.sent() == []
 
 
+@with_packs
 def test_a_removal_is_not_seen_by_a_policy_but_refused_by_the_engine(workspace: Workspace) -> None:
     config: dict[str, object] = {"serves-callers": "mandatory"}
     workspace.declare(chat=model(1, **SERVING), loose=model(2))
@@ -78,7 +91,7 @@ def test_a_removal_is_not_seen_by_a_policy_but_refused_by_the_engine(workspace: 
     assert "chat: this stack requires `protect: true`" in preview(workspace, config, fails=True)
 
 
-@pytest.mark.nightly
+@with_packs
 def test_a_policy_stops_an_up_before_anything_is_sent(workspace: Workspace) -> None:
     file = workspace.folder / "policy.json"
     file.write_text(json.dumps({"allowed-hardware": {"deviceTypes": []}}))
@@ -87,6 +100,30 @@ def test_a_policy_stops_an_up_before_anything_is_sent(workspace: Workspace) -> N
     output = workspace.pulumi("up", "--yes", "--skip-preview", *options, fails=True).output
     assert "allowed: none" in output
     assert workspace.sent() == []
+
+
+def violations(rule: str, config: dict[str, object], **props: object) -> list[str]:
+    """What a rule of the pack says of a model."""
+    pack = runpy.run_path(str(ROOT / "policy"), run_name="pack")
+    declared = {"device_type": "g5.xlarge", "deployed": True, "update_strategy": "redeploy", **props}
+    options = PolicyResourceOptions(True, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+    args = ResourceValidationArgs(pack["TYPE"], declared, "urn", "chat", options, None, config)
+    return list(pack[rule](args))
+
+
+def test_what_the_rules_find() -> None:
+    assert violations("allowed_hardware", {}) == []
+    assert violations("allowed_hardware", {"deviceTypes": ["g5.xlarge"]}) == []
+    (told,) = violations("allowed_hardware", {"deviceTypes": []})
+    assert told.startswith("chat: deviceType g5.xlarge is not allowed in this stack; allowed: none.")
+    assert violations("bounded_replicas", {}) == []
+    assert violations("bounded_replicas", {"maxReplicas": 4}, scaling_parameters={"max_replicas": 4}) == []
+    assert "is not declared" in violations("bounded_replicas", {"maxReplicas": 4})[0]
+    assert "9 is above" in violations("bounded_replicas", {"maxReplicas": 8}, scaling_parameters={"max_replicas": 9})[0]
+    assert violations("serves_callers", {}) == []
+    assert "`deployed: true`" in violations("serves_callers", {}, deployed=False)[0]
+    assert "`updateStrategy: redeploy`" in violations("serves_callers", {}, update_strategy="undeploy-first")[0]
+    assert violations("serves_callers", {"except": ["chat"]}, deployed=False) == []
 
 
 def configurations() -> list[Path]:

@@ -3,47 +3,25 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pytest
-import yaml
 
-from tests.pipeline.workflows import GITLAB, WORKFLOWS, workflow
+from tests.pipeline.workflows import WORKFLOWS, gitlab_pipeline, linter, workflow
 from tests.stackfile.entries import SHORT
 from tests.system.engine.workspace import ROOT
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
-LINTER = ROOT / "tools" / "actionlint"
 
 
 def triggers(name: str) -> dict[str, Any]:
     found: dict[str, Any] = workflow(name)[True]  # type: ignore[index] # YAML 1.1 reads `on` so
     return found
-
-
-def linter() -> Path:
-    """The actionlint of the PATH, else the pinned one, built with Go and kept with the engine."""
-    if found := shutil.which("actionlint"):
-        return Path(found)
-    if shutil.which("go") is None:
-        pytest.fail("The workflows can't be checked: neither `actionlint` nor `go`, to build it, is on the PATH.")
-    version = re.search(r"rhysd/actionlint v(\S+)", (LINTER / "go.mod").read_text())
-    assert version
-    folder = Path.home() / ".cache" / "pulumi-koreai" / f"actionlint-{version[1]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / "lock"):
-        if not (folder / "actionlint").exists():
-            package = "github.com/rhysd/actionlint/cmd/actionlint"
-            subprocess.run(
-                ["go", "build", "-mod=readonly", "-trimpath", "-o", f"{folder}/", package], cwd=LINTER, check=True
-            )
-    return folder / "actionlint"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +131,7 @@ def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) 
     assert ended.returncode == 1, ended.stderr
     assert "cm-1 moves from entry chat of stack one" in ended.stdout
 
-    script = yaml.safe_load(GITLAB.read_text())["preview"]["script"][-1]
+    script = gitlab_pipeline()["preview"]["script"][-1]
     assert sh(run, script).returncode == 0, "not of a merge request"
     ended = sh(run, f"CI_MERGE_REQUEST_DIFF_BASE_SHA=$(git rev-parse HEAD^)\n{script}")
     assert "cm-1 moves from entry chat of stack one" in ended.stdout
@@ -161,7 +139,7 @@ def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) 
 
 def test_every_pull_request_is_previewed_so_that_no_comment_is_left_behind() -> None:
     assert triggers("preview") == {"pull_request": None}, "no filter: see the file"
-    assert "changes" not in str(yaml.safe_load(GITLAB.read_text())["preview"]["rules"])
+    assert "changes" not in str(gitlab_pipeline()["preview"]["rules"])
 
 
 def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() -> None:
@@ -176,7 +154,24 @@ def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() 
 
 
 def test_a_repository_with_stacks_of_its_own_does_not_run_the_package_s_tests() -> None:
-    assert [job["if"] for job in workflow("test")["jobs"].values()] == ["${{ !vars.KOREAI_STACKS }}"]
+    jobs = [job for name in ("test", "nightly") for job in workflow(name)["jobs"].values()]
+    assert {job["if"] for job in jobs} == {"${{ !vars.KOREAI_STACKS }}"}
+
+
+@pytest.mark.parametrize("name", ["test", "nightly"])
+def test_the_tests_run_on_each_python_and_system_that_the_package_says_it_works_with(name: str) -> None:
+    runs = set()
+    for job in workflow(name)["jobs"].values():
+        (python,) = (step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", ""))
+        assert job["env"]["PYTHON"] == f"python{python}", "the set-up takes the newest of the PATH else"
+        if python == "${{ matrix.python }}":
+            assert job["runs-on"] == "${{ matrix.runner }}"
+            runs |= {(entry["runner"], entry["python"]) for entry in job["strategy"]["matrix"]["include"]}
+        else:
+            runs.add((job["runs-on"], python))
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    assert {python for _, python in runs} == set(re.findall(r"Python :: (3\.\d+)", str(classifiers)))
+    assert {runner.partition("-")[0] for runner, _ in runs} == {"ubuntu", "macos"}
 
 
 def test_one_up_at_a_time_for_a_stack_and_none_is_cut_short() -> None:

@@ -18,7 +18,8 @@ from pulumi.dynamic import Config, ConfigureRequest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown as EngineUnknown
 
-from pulumi_koreai import provider as module
+from pulumi_koreai import adapter as module
+from pulumi_koreai.adapter import DeploymentError, HostProcess
 from pulumi_koreai.api.errors import (
     AnswerLost,
     ApiError,
@@ -32,11 +33,10 @@ from pulumi_koreai.api.errors import (
 )
 from pulumi_koreai.api.settings import API_KEY_ENV, HOST_ENV
 from pulumi_koreai.core.service import NotTakenOver
-from pulumi_koreai.core.spec import ProgramSpec
-from pulumi_koreai.core.state import RESULTS
+from pulumi_koreai.core.spec import RESULTS, ProgramSpec
 from pulumi_koreai.host import Call, Cancelled, DetailedDiff, DiffKind, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
-from pulumi_koreai.provider import DeploymentError, HostProcess, ModelDeploymentProvider
+from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.core.fakes import (
     KEY,
     MODEL,
@@ -990,7 +990,7 @@ def test_the_client_is_made_once_and_anew_for_another_configuration() -> None:
 
 def test_every_instance_in_a_process_has_the_same_service() -> None:
     # A state may hold several pickles of the provider: of other releases, or by another pickler.
-    assert ModelDeploymentProvider()._service is ModelDeploymentProvider()._service
+    assert ModelDeploymentProvider()._calls._service is ModelDeploymentProvider()._calls._service
 
 
 def test_no_client_without_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

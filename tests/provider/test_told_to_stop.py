@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
+from pulumi_koreai.adapter import CallClock, HostProcess
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.host import Call, Cancelled, PartialFailure
 from pulumi_koreai.host.contract import CURRENT
-from pulumi_koreai.provider import CallClock, HostProcess, ModelDeploymentProvider
+from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.api.scripted_server import Answer, Pause, ScriptedServer, reply, silence
 from tests.core.fakes import KEY, MODEL, PARAMETERS
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import engine as engine_tool
-from pulumi_koreai.report.command import FAILED, FINE, REFUSED, USAGE, main
+from pulumi_koreai import cli
+from pulumi_koreai.base.status import ExitStatus
 from tests.report import samples
 from tests.report.samples import CHANGES, HERE, base, golden, preview, rendered, workspace
 
@@ -45,28 +46,30 @@ def test_the_previews_made_now_give_the_reports_that_are_kept(
     assert without_time == [line for line in kept.splitlines() if "took" not in line and "about" not in line]
 
 
+DONE, FAILED, USAGE, REFUSED = ExitStatus
+
 STATUSES = [
-    ("previews/redeploy.json", [], FINE),
+    ("previews/redeploy.json", [], DONE),
     ("previews/redeploy.json", ["--fail-on", "cut-off"], REFUSED),
-    ("previews/redeploy.json", ["--fail-on", "undeploy", "--fail-on", "replace", "--fail-on", "warning"], FINE),
-    ("previews/redeploy-over.json", ["--fail-on", "cut-off"], FINE),
+    ("previews/redeploy.json", ["--fail-on", "undeploy", "--fail-on", "replace", "--fail-on", "warning"], DONE),
+    ("previews/redeploy-over.json", ["--fail-on", "cut-off"], DONE),
     ("previews/redeploy-over.json", ["--fail-on", "change"], REFUSED),
     ("previews/undeploy.json", ["--fail-on", "undeploy"], REFUSED),
     ("previews/remove.json", ["--fail-on=undeploy"], REFUSED),
-    ("previews/rename.json", ["--fail-on", "undeploy"], FINE),
+    ("previews/rename.json", ["--fail-on", "undeploy"], DONE),
     ("previews/replace.json", ["--fail-on", "replace"], REFUSED),
     ("previews/fewer-replicas.json", ["--fail-on", "warning"], REFUSED),
-    ("previews/nothing.json", ["--fail-on", "change"], FINE),
+    ("previews/nothing.json", ["--fail-on", "change"], DONE),
     ("previews/protect.json", ["--fail-on", "change"], REFUSED),
-    ("previews/protect.json", ["--fail-on", "undeploy", "--fail-on", "cut-off", "--fail-on", "warning"], FINE),
+    ("previews/protect.json", ["--fail-on", "undeploy", "--fail-on", "cut-off", "--fail-on", "warning"], DONE),
     ("previews/leftover.json", ["--fail-on", "undeploy"], REFUSED),
-    ("previews/move.json", ["--fail-on", "undeploy", "--fail-on", "cut-off"], FINE),
+    ("previews/move.json", ["--fail-on", "undeploy", "--fail-on", "cut-off"], DONE),
     ("previews/others.json", ["--fail-on", "cut-off"], REFUSED),
-    ("previews/others.json", ["--fail-on", "replace"], FINE),
+    ("previews/others.json", ["--fail-on", "replace"], DONE),
     ("previews/faults.json", [], FAILED),
     ("previews/protected.json", ["--fail-on", "undeploy"], FAILED),
     ("runs/failed.jsonl", [], FAILED),
-    ("runs/mix-over-100.jsonl", [], FINE),
+    ("runs/mix-over-100.jsonl", [], DONE),
 ]
 
 
@@ -74,7 +77,7 @@ STATUSES = [
 def test_the_exit_status_says_what_a_pipeline_needs(
     sample: str, options: list[str], status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*options, str(HERE / sample)]) == status
+    assert cli.main(["report", *options, str(HERE / sample)]) == status
     shown = capsys.readouterr()
     assert shown.out == golden(HERE / sample).read_text(encoding="utf-8"), "the report is written whatever the status"
     assert shown.err == ""
@@ -86,7 +89,7 @@ def test_the_report_is_read_from_stdin_and_the_picture_written(
     sample = HERE / "runs" / "failed.jsonl"
     with sample.open(encoding="utf-8") as text:
         monkeypatch.setattr("sys.stdin", text)
-        assert main(["--gantt", str(tmp_path / "run.svg")]) == FAILED
+        assert cli.main(["report", "--gantt", str(tmp_path / "run.svg")]) == FAILED
     assert capsys.readouterr().out == golden(sample).read_text(encoding="utf-8")
     assert (tmp_path / "run.svg").read_text(encoding="utf-8").startswith("<svg ")
 
@@ -95,10 +98,10 @@ def test_a_picture_that_can_t_be_written_is_an_error_in_one_line_below_the_repor
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sample = HERE / "runs" / "failed.jsonl"
-    assert main(["--gantt", str(tmp_path / "missing" / "run.svg"), str(sample)]) == USAGE
+    assert cli.main(["report", "--gantt", str(tmp_path / "missing" / "run.svg"), str(sample)]) == USAGE
     shown = capsys.readouterr()
     assert shown.out == golden(sample).read_text(encoding="utf-8")
-    assert re.fullmatch(r"error: --gantt: .*run\.svg'\n", shown.err)
+    assert re.fullmatch(r"error: --gantt: .*run\.svg: can't be written: No such file or directory\n", shown.err)
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "\xff"])
@@ -106,8 +109,8 @@ def test_what_can_t_be_read_is_an_error_of_its_own(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "given").write_bytes(text.encode("latin-1"))
-    assert main([str(tmp_path / "given")]) == USAGE
-    assert main([str(tmp_path / "missing")]) == USAGE
+    assert cli.main(["report", str(tmp_path / "given")]) == USAGE
+    assert cli.main(["report", str(tmp_path / "missing")]) == USAGE
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("error: ")
@@ -115,12 +118,10 @@ def test_what_can_t_be_read_is_an_error_of_its_own(
 
 @pytest.mark.parametrize("options", [["--fail-on", "nothing"], ["--max-chars", "100"], ["--max-chars", "many"]])
 def test_a_wrong_option_ends_with_the_same_status(options: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == USAGE
+    assert cli.main(["report", *options]) == USAGE
 
 
 def test_the_bound_is_kept_to(capsys: pytest.CaptureFixture[str]) -> None:
     for sample in ALL:
-        main(["--max-chars", "20000", str(sample)])
+        cli.main(["report", "--max-chars", "20000", str(sample)])
         assert len(capsys.readouterr().out) <= 20_000

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulumi_koreai.stackfile.adopt import CantInsert, Export, as_yaml, entry_of, inserted, main
+from pulumi_koreai import cli
+from pulumi_koreai.stackfile.adopt import CantInsert, Export, as_yaml, entry_of, inserted
 from pulumi_koreai.stackfile.check import findings
 from pulumi_koreai.stackfile.entries import MODELS_KEY, read_entries
 from pulumi_koreai.stackfile.yamlfile import YamlFile
@@ -219,7 +220,7 @@ def test_a_file_that_it_can_not_be_put_into_is_left_alone(text: str, reason: str
 def test_the_entry_is_printed_ready_to_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "deployconfig.json"
     file.write_text(json.dumps({**BODY, "ownerId": "u-1"}))
-    assert main([str(file), "--model-id", "cm-9", "--name", "chat"]) == 0
+    assert cli.main(["adopt", "cm-9", "--export", str(file), "--name", "chat"]) == 0
     printed = capsys.readouterr()
     assert printed.out == (
         "    chat:\n"
@@ -242,11 +243,13 @@ def test_the_entry_is_printed_ready_to_be_pasted(tmp_path: Path, capsys: pytest.
 def test_what_is_to_be_filled_in_by_hand_is_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: p\n")
     stack = tmp_path / "Pulumi.x.yaml"
     stack.write_text(before := STACKS["Pulumi.prod.yaml"])
     body = {key: value for key, value in BODY.items() if key != "deviceType"}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(body)))
-    assert main(["-", "--model-id", "cm-9", "--name", "chat", "--into", str(stack)]) == 1
+    assert cli.main(["adopt", "cm-9", "--export", "-", "--name", "chat", "--stack", "x"]) == 1
     printed = capsys.readouterr()
     assert "      deviceType: null\n" in printed.out
     assert "to be filled in by hand: deviceType: missing; expected one of g4dn.xlarge, " in printed.err
@@ -256,14 +259,11 @@ def test_what_is_to_be_filled_in_by_hand_is_told(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["none.json", "--model-id", "cm-9", "--name", "a"], "none.json: can't be opened: No such file"),
-        (["bad.json", "--model-id", "cm-9", "--name", "a"], "bad.json: this is not JSON: Expecting"),
-        (["good.json", "--model-id", "cm-9", "--name", "a", "--into", "none.yaml"], "none.yaml: can't be opened"),
-        (
-            ["good.json", "--model-id", "cm-9", "--name", "a", "--into", "bad.json"],
-            "bad.json: nothing was written: line 2",
-        ),
-        (["good.json", "--name", "a"], "--model-id"),
+        (["cm-9", "--export", "none.json", "--name", "a"], "none.json: can't be opened: No such file"),
+        (["cm-9", "--export", "bad.json", "--name", "a"], "bad.json: this is not JSON: Expecting"),
+        (["cm-9", "--export", "good.json", "--name", "a", "--stack", "none"], "no stack 'none': Pulumi.none.yaml does"),
+        (["cm-9", "--export", "good.json", "--name", "a", "--stack", "bad"], "nothing was written: line 2"),
+        (["--export", "good.json", "--name", "a"], "Missing argument 'MODEL_ID'"),
     ],
 )
 def test_what_can_not_be_done_is_told_in_one_line(
@@ -274,24 +274,27 @@ def test_what_can_not_be_done_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("bad.json").write_text("a: [\n")
+    Path("Pulumi.yaml").write_text("name: p\n")
+    for bad in ("bad.json", "Pulumi.bad.yaml"):
+        Path(bad).write_text("a: [\n")
     Path("good.json").write_text(json.dumps(BODY))
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
+    assert cli.main(["adopt", *arguments]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert message in line
 
 
 @pytest.mark.engine
-def test_a_model_that_runs_is_taken_over_without_a_request_and_adopt_goes_without_one(workspace: Workspace) -> None:
+def test_a_model_that_runs_is_taken_over_without_a_request_and_adopt_goes_without_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace.folder)
     body = {"name": "model-1", "deviceType": "g5.xlarge", "hyperParameters": model()["hyperParameters"]}
     workspace.emulator.set_model("cm-1", state="Deployed", deployment=body)
     stack_file = workspace.folder / "stacks" / "Pulumi.test.yaml"
     export = workspace.folder / "deployconfig.json"
     export.write_text(json.dumps(body))
     stack_file.write_text("# By hand.\n" + stack_file.read_text())
-    assert main([str(export), "--model-id", "cm-1", "--name", "chat", "--into", str(stack_file)]) == 0
+    assert cli.main(["adopt", "cm-1", "--export", str(export), "--name", "chat", "--stack", "test"]) == 0
     adopted = stack_file.read_text()
     assert adopted.startswith("# By hand.\n")
     assert findings(adopted.encode()) == []

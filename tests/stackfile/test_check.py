@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pulumi_koreai import cli
 from pulumi_koreai.api.declared import UNKNOWN
-from pulumi_koreai.stackfile.check import Finding, findings, main
+from pulumi_koreai.stackfile.check import Finding, findings
 from pulumi_koreai.stackfile.entries import MODELS_KEY
 from pulumi_koreai.stackfile.yamlfile import NotYaml, Place, YamlFile, plain
 from tests.stackfile.entries import SHORT
@@ -46,6 +48,10 @@ def places(text: str) -> list[tuple[int, int]]:
 
 def told(text: str) -> list[str]:
     return [finding.text for finding in findings(text.encode())]
+
+
+def main(arguments: Sequence[str]) -> int:
+    return cli.main(["check", *arguments])
 
 
 def stack(models: str = "{}", settings: str = "") -> str:
@@ -83,11 +89,12 @@ def test_a_file_that_can_not_be_opened_is_told_and_the_others_are_checked(
 ) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(stack("3"))
-    assert main([str(tmp_path / "none.yaml"), str(tmp_path), str(bad)]) == 2
+    (tmp_path / "folder.yaml").mkdir()
+    assert main([str(tmp_path / "none.yaml"), str(tmp_path / "folder.yaml"), str(bad)]) == 2
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{bad}:2:3: ")
     assert f"{tmp_path / 'none.yaml'}: can't be opened: No such file" in printed.err
-    assert f"{tmp_path}: can't be opened: " in printed.err
+    assert f"{tmp_path / 'folder.yaml'}: can't be opened: " in printed.err
 
 
 # Two stacks with one model
@@ -197,12 +204,6 @@ def test_faults_of_one_file_do_not_hide_those_between_two(stacks: Stacks) -> Non
     told = [line.partition("chat: ")[2] for line in stacks.told("a.yaml", "b.yaml") if "platform" in line]
     assert len(told) == 1, "once for a model of a file"
     assert told[0].startswith("modelId: cm-1 is also the model of 'chat' at a.yaml:3:")
-
-
-def test_without_a_file_it_says_how_it_is_used() -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("key", ["kg-aaaa-secret", "12345678", "[kg-secret]", "{secure: [kg-secret]}", "true"])
@@ -394,7 +395,7 @@ def test_the_hook_s_command_and_its_files() -> None:
     assert not re.search(hook["files"], "stacks/schema.json")
     program, *arguments = shlex.split(hook["entry"])
     assert (program, hook["language"]) == ("koreai", "python")
-    command = [sys.executable, "-m", "pulumi_koreai.cli", *arguments, "stacks/Pulumi.prod.yaml"]
+    command = [sys.executable, "-m", "pulumi_koreai", *arguments, "stacks/Pulumi.prod.yaml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

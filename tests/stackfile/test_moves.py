@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from pulumi_koreai.stackfile.check import main
+from pulumi_koreai import cli
 from tests.stackfile.entries import SHORT
 
 HERE = "https://here.example.com"
@@ -16,6 +17,10 @@ ENV = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     **{f"GIT_{who}_{what}": "ann@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
+
+
+def main(arguments: Sequence[str]) -> int:
+    return cli.main(["check", *arguments])
 
 
 class Repository:

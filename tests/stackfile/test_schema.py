@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
+from pulumi_koreai import cli
 from pulumi_koreai.api.declared import NUMBER_TEXT, WHOLE_TEXT
 from pulumi_koreai.api.errors import ConfigError
 from pulumi_koreai.api.settings import Settings
@@ -20,7 +21,7 @@ from pulumi_koreai.core.faults import DeclarationFault, FaultKind
 from pulumi_koreai.core.spec import FileSpec, file_spelling, type_of
 from pulumi_koreai.stackfile import reference
 from pulumi_koreai.stackfile.entries import FORMER_KEY, MODELS_KEY, StackFileError, read_entries
-from pulumi_koreai.stackfile.schema import SETTINGS, main, stack_file_schema, text
+from pulumi_koreai.stackfile.schema import SETTINGS, stack_file_schema, text
 from pulumi_koreai.stackfile.terms import PULUMI
 from tests.stackfile.entries import FULL, SHORT, VALUES, Entry, entries
 
@@ -71,7 +72,7 @@ def beyond(entry: Entry, fault: DeclarationFault) -> bool:
 
 
 def test_the_file_is_the_one_that_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
+    assert cli.main(["schema"]) == 0
     assert (ROOT / "stacks" / "schema.json").read_text() == capsys.readouterr().out == text(), "run `make schema`"
 
 

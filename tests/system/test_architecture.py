@@ -15,15 +15,15 @@ import pytest
 from pydantic import BaseModel
 
 import pulumi_koreai
-from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, cli, provider, resource
+from pulumi_koreai import HyperParameters, ModelDeployment, OptimizationInfo, ScalingParameters, provider, resource
 from pulumi_koreai.api import declared
-from pulumi_koreai.core import spec, state
+from pulumi_koreai.core import spec
 
 PACKAGE = Path(pulumi_koreai.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ENGINE = ("pulumi", "dill", "grpc", "google")
-ENGINE_S_FRONT_ENDS = ("program.py", "provider.py", "resource.py", "terraform/__main__.py")
+ENGINE_S_FRONT_ENDS = ("adapter.py", "program.py", "provider.py", "resource.py", "terraform/__main__.py")
 
 # Who may import whom: a room, and the rooms that its modules may import. ARCHITECTURE.md has the same as a picture.
 MAY_IMPORT = {
@@ -34,14 +34,16 @@ MAY_IMPORT = {
     "journal": {"base"},
     "core": {"base", "api", "journal"},
     "stackfile": {"api", "core"},
-    "provider": {"base", "api", "journal", "core", "stackfile", "host"},
-    "resource": {"api", "core", "host", "provider"},
+    "adapter": {"base", "api", "journal", "core", "stackfile", "host"},
+    "provider": {"adapter"},
+    "resource": {"api", "core", "provider", "host"},
     "report": {"base", "api", "core", "stackfile"},
     "terraform": {"base", "api", "journal", "core", "host"},
-    "pipeline": {"host", "journal", "core", "stackfile", "report"},
-    "cli": {"stackfile", "report", "pipeline"},
+    "pipeline": {"base", "host", "journal", "core", "stackfile", "report"},
+    "cli": {"base", "api", "core", "emulator", "stackfile", "report", "pipeline"},
     "program": {"resource", "stackfile"},
-    "__init__": {"program", "resource"},
+    "__main__": {"cli"},
+    "__init__": {"host", "program", "resource"},
 }
 
 
@@ -70,14 +72,14 @@ def of(names: set[str], *packages: str) -> set[str]:
 
 def rooms_imported(module: str) -> set[str]:
     names = of(imports(module), "pulumi_koreai") - {"pulumi_koreai"}
-    by_name = {path for path, _ in cli._COMMANDS.values()} if module == "cli.py" else set[str]()
-    return ({name.split(".")[1] for name in names} | {path.partition(".")[0] for path in by_name}) - {room(module)}
+    return {name.split(".")[1] for name in names} - {room(module)}
 
 
 def test_the_package_s_root_holds_the_front_doors_alone() -> None:
     assert {module for module in MODULES if "/" not in module} == {
         "__init__.py",
-        "cli.py",
+        "__main__.py",
+        "adapter.py",
         "program.py",
         "provider.py",
         "resource.py",
@@ -120,13 +122,13 @@ def test_terraform_is_an_extra(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("host/", "emulator/"))])
 def test_only_the_clocks_know_the_time_and_only_the_front_ends_the_environment(module: str) -> None:
     names = imports(module)
-    assert bool(of(names, "time")) == (module in ("base/clock.py", "provider.py", "terraform/process.py"))
+    assert bool(of(names, "time")) == (module in ("base/clock.py", "adapter.py", "terraform/process.py"))
     front_ends = (
-        "provider.py",
+        "adapter.py",
         "terraform/process.py",
         "terraform/__main__.py",
         "pipeline/astray.py",
-        "pipeline/commands.py",
+        "pipeline/engine.py",
         "pipeline/forge.py",
     )
     assert bool(of(names, "os")) == (module in (*front_ends, "journal/file.py"))
@@ -142,8 +144,8 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_provider_is_loaded_without_an_http_library() -> None:
-    loaded = loaded_by("import pulumi_koreai.provider")
-    assert "pulumi_koreai.provider" in loaded
+    loaded = loaded_by("import pulumi_koreai.adapter")
+    assert "pulumi_koreai.adapter" in loaded
     assert {"requests", "urllib3", "aiohttp", "pulumi_koreai.api.client", "pulumi_koreai.emulator"} & loaded == set()
 
 
@@ -206,7 +208,7 @@ def test_the_resource_declares_every_argument_and_every_result_as_an_output() ->
     assert isinstance(declared, ast.ClassDef)
     (for_type_checkers,) = [node for node in declared.body if isinstance(node, ast.If)]
     annotated = [node for node in for_type_checkers.body if isinstance(node, ast.AnnAssign)]
-    assert {ast.unparse(node.target) for node in annotated} == {*spec.ProgramSpec.model_fields, *state.RESULTS}
+    assert {ast.unparse(node.target) for node in annotated} == {*spec.ProgramSpec.model_fields, *spec.RESULTS}
     assert all(ast.unparse(node.annotation).startswith("pulumi.Output[") for node in annotated)
     assert not inspect.get_annotations(ModelDeployment), "the SDK would read them for each resource"
 
@@ -259,6 +261,7 @@ SHARED_NAMES = {
     "ScalingParameters": "likewise",
     "ModelDeployment": "the resource, of Pulumi and of Terraform",
     "main": "a program",
+    "command": "a command of `koreai`, which its module is named after",
 }
 
 

@@ -11,9 +11,10 @@ import pytest
 from tf.utils import Diagnostics  # type: ignore[import-untyped] # it has no types
 from urllib3 import HTTPResponse
 
-from pulumi_koreai.core.state import RESULTS
+from pulumi_koreai.adapter import DeploymentError
+from pulumi_koreai.core.spec import RESULTS
 from pulumi_koreai.host import PartialFailure
-from pulumi_koreai.provider import DeploymentError, ModelDeploymentProvider
+from pulumi_koreai.provider import ModelDeploymentProvider
 from pulumi_koreai.terraform.deployment import ModelDeployment
 from pulumi_koreai.terraform.process import ProviderProcess
 from pulumi_koreai.terraform.schema import ATTRIBUTES, Values, decoded

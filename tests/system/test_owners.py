@@ -11,13 +11,13 @@ from random import Random
 import pytest
 from tf.utils import Diagnostics  # type: ignore[import-untyped] # it has no types
 
+from pulumi_koreai.adapter import DeploymentError
 from pulumi_koreai.core import state
 from pulumi_koreai.core.recovery import Owner
 from pulumi_koreai.core.rules import Record
 from pulumi_koreai.core.service import Released
 from pulumi_koreai.host import PartialFailure
 from pulumi_koreai.host.contract import CURRENT
-from pulumi_koreai.provider import DeploymentError
 from pulumi_koreai.terraform.deployment import ModelDeployment
 from pulumi_koreai.terraform.process import ProviderProcess
 from pulumi_koreai.terraform.schema import ATTRIBUTES, Values, decoded

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from annotated_types import Ge, Le
 
+import engine as engine_tool
 from pulumi_koreai.api.declared import HyperParameters, ScalingParameters
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.lifecycle import DEPLOY_TIMEOUT_SECONDS, UNDEPLOY_TIMEOUT_SECONDS
@@ -76,3 +77,14 @@ def test_the_program_hands_each_field_of_an_entry_to_the_resource() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "entry"
     }
     assert read == set(FileSpec.model_fields)
+
+
+def test_the_versions_that_the_tests_run_with_are_those_that_are_pinned() -> None:
+    rows = dict(re.findall(r"(?m)^\| Pulumi's (\w+) \| [^|]+ \| (.+) \|$", README))
+    locked = [
+        re.search(r"(?m)^pulumi==(\d+\.\d+)", (ROOT / lock).read_text())
+        for lock in ("requirements.lock", "requirements-oldest.lock")
+    ]
+    assert re.findall(r"\d+\.\d+", rows["SDK"]) == [found and found[1] for found in locked]
+    pins = (engine_tool.NEWEST.version, engine_tool.OLDEST.version)
+    assert re.findall(r"\d+\.\d+", rows["engine"]) == [f"{version.major}.{version.minor}" for version in pins]

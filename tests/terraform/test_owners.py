@@ -3,12 +3,12 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from pulumi_koreai.emulator import Emulator
 from pulumi_koreai.emulator.faults import ScriptedFault
+from tests.processes import children_of
 from tests.system.engine.workspace import model, warmer
 from tests.terraform.test_terraform import in_one_line
 from tests.terraform.workspace import Terraform
@@ -58,19 +58,6 @@ def test_a_command_that_names_one_of_two_leaves_their_model_alone(terraform: Ter
     assert not is_up(platform, "cm-1")
 
 
-def providers_below(engine: int) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            is_provider = b"terraform-provider-koreai" in (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == engine and is_provider:
-            found.append(int(folder.name))
-    return found
-
-
 def test_a_killed_provider_loses_no_job(terraform: Terraform, platform: Emulator) -> None:
     platform.set_model("cm-1", job_seconds=3600)
     terraform.declare(one=model(1))
@@ -80,7 +67,7 @@ def test_a_killed_provider_loses_no_job(terraform: Terraform, platform: Emulator
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.3)
-    for pid in providers_below(running.pid):
+    for pid in children_of(running.pid, named="terraform-provider-koreai"):
         os.kill(pid, signal.SIGKILL)
     running.communicate(timeout=60)
     assert running.returncode == 1

@@ -16,6 +16,7 @@ import pulumi_koreai
 from pulumi_koreai.api.declared import UNKNOWN
 from pulumi_koreai.api.errors import ConfigError, Remedy, SettingFault
 from pulumi_koreai.api.settings import Settings
+from pulumi_koreai.core import spec
 from pulumi_koreai.core import state as state_of
 from pulumi_koreai.core.rules import ModelState, Record
 from pulumi_koreai.core.spec import check, python_spelling
@@ -46,7 +47,7 @@ def over_the_wire(values: Values) -> Values:
 
 def test_each_field_is_an_attribute_and_each_result_a_computed_one() -> None:
     fields = TerraformSpec.model_fields
-    assert {attribute.name for attribute in ATTRIBUTES} == {*fields, *RESULTS} >= {*state_of.RESULTS}
+    assert {attribute.name for attribute in ATTRIBUTES} == {*fields, *RESULTS} >= {*spec.RESULTS}
     for attribute in ATTRIBUTES:
         field = fields.get(attribute.name)
         required = field is not None and field.is_required()

@@ -16,6 +16,7 @@ from bench.plan import HOSTS, QUICK, Figure, Host, Jobs, Plan, Run
 from bench.plot import plot
 from bench.processes import _is_host, seen
 from bench.simulated import DURATIONS, Simulated, simulate, simulate_job
+from bench.startup import Startup
 from pulumi_koreai.api.settings import Settings
 
 SETTINGS = Settings("", "", poll_min_seconds=1.0, poll_max_seconds=60.0)
@@ -100,13 +101,16 @@ def runs_of(plan: Plan) -> list[Run]:
     count, seconds = plan.limited
     floor = limited_floor(count) + seconds + 3.0
     runs += [Run("nothing", "own", count, 0.0, 3.0), Run("limited", "own", count, seconds, floor, 60.0, JOBS)]
+    runs.append(Run("help", "own", 0, 0.0, 0.2))
     for host in HOSTS:
         for what in ("models", "nothing", "wide", "dev", "empty"):
-            runs += [Run(f"preview {what}", host, 60, 0.0, wall) for wall in (2.0, 2.5)]
+            counts = (plan.preview_few, plan.preview_count)
+            runs += [Run(f"preview {what}", host, count, 0.0, wall) for count in counts for wall in (2.0, 2.5)]
     return runs
 
 
 SHORT = Outages(60.0, 600.0, [1.0, 1.05], 700.0, 0)
+STARTUPS = [Startup("a program's imports", 0.25)]
 GOOD = Simulated(percentages=True, late={5: 1.0}, late_over_bar={5: 0.5}, polls=39.0, polls_max=40)
 
 
@@ -115,7 +119,7 @@ def met(lines: list[Figure]) -> dict[str, bool | None]:
 
 
 def test_every_bar_is_met_where_all_is_well() -> None:
-    lines = figures(QUICK, runs_of(QUICK), [GOOD], [SHORT])
+    lines = figures(QUICK, runs_of(QUICK), STARTUPS, [GOOD], [SHORT])
     assert {line.met for line in lines if line.bar} == {True}
     assert {line.met for line in lines if not line.bar} == {None}
 
@@ -130,16 +134,17 @@ def test_every_bar_is_met_where_all_is_well() -> None:
         ("limited", {"wall": 300.0}),
         ("preview models", {"wall": 2.6}),
         ("preview dev", {"wall": 4.0}),
+        ("help", {"wall": 0.31}),
     ],
 )
 def test_a_missed_bar_is_told(what: str, change: dict[str, Any]) -> None:
     runs = [replace(run, **change) if (run.what, run.host) == (what, "own") else run for run in runs_of(QUICK)]
-    assert False in met(figures(QUICK, runs, [GOOD], [SHORT])).values()
+    assert False in met(figures(QUICK, runs, STARTUPS, [GOOD], [SHORT])).values()
 
 
 @pytest.mark.parametrize("bad", [replace(SHORT, ratios=[1.0, 1.2]), replace(SHORT, refused=1)], ids=["long", "429"])
 def test_an_outage_that_is_too_long_and_a_refusal_are_told(bad: Outages) -> None:
-    assert False in met(figures(QUICK, runs_of(QUICK), [GOOD], [bad])).values()
+    assert False in met(figures(QUICK, runs_of(QUICK), STARTUPS, [GOOD], [bad])).values()
 
 
 def test_updates_under_the_limits_cut_callers_off_for_their_own_jobs_and_no_longer() -> None:
@@ -152,13 +157,13 @@ def test_updates_under_the_limits_cut_callers_off_for_their_own_jobs_and_no_long
 
 
 def test_too_many_polls_are_told() -> None:
-    lines = figures(QUICK, runs_of(QUICK), [replace(GOOD, polls_max=41)], [SHORT])
+    lines = figures(QUICK, runs_of(QUICK), STARTUPS, [replace(GOOD, polls_max=41)], [SHORT])
     assert [line.met for line in lines if "10 minutes" in line.what] == [False]
 
 
 def test_memory_that_can_not_be_measured_is_neither_met_nor_missed() -> None:
     runs = [replace(run, peak_mb=None) for run in runs_of(QUICK)]
-    (line,) = (line for line in figures(QUICK, runs, [GOOD], [SHORT]) if line.bar == "below 150 MB")
+    (line,) = (line for line in figures(QUICK, runs, STARTUPS, [GOOD], [SHORT]) if line.bar == "below 150 MB")
     assert (line.value, line.met) == ("not measured on this system", None)
 
 

@@ -1,6 +1,7 @@
 """`tools/engine.py` on machines made of small scripts: what is on the PATH, an installer, a `go`. No network."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ import engine
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "engine.py"
-SDK = metadata.version("pulumi")
+OLDEST = str(engine.OLDEST.version)
+NEWEST = str(engine.NEWEST.version)
+PINS = pytest.mark.parametrize("pin", [engine.OLDEST, engine.NEWEST], ids=["oldest", "newest"])
 
 # Stands for the SDK in the installer's process; where the machine's folder holds `installer`, it installs that version.
 AUTOMATION = """
@@ -101,23 +103,23 @@ class Machine:
             self.script(self.folder / folder / "pulumi-language-python", "#!/bin/sh\n")
         return self.script(self.folder / folder / "pulumi", f"#!/bin/sh\necho v{version}\n")
 
-    def has_installer(self, version: str = SDK) -> None:
+    def has_installer(self, version: str = NEWEST) -> None:
         (self.folder / "installer").write_text(f"#!/bin/sh\necho v{version}\n")
 
     def has_go(self, during_build: str = ":", text: str = GO) -> None:
         self.script(self.bin / "go", text.replace("DURING", during_build))
 
-    def obtain(self) -> engine.Engine:
-        return engine.obtain(self.env, self.said.append)
+    def obtain(self, exactly: engine.Pin | None = None) -> engine.Engine:
+        return engine.obtain(self.env, self.said.append, exactly=exactly)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The tool as a program of its own."""
         pipe = subprocess.PIPE
         env = {**self.env, "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen([sys.executable, str(TOOL)], env=env, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen([sys.executable, str(TOOL), *arguments], env=env, stdout=pipe, stderr=pipe, text=True)
 
-    def run(self) -> tuple[int, str, str]:
-        process = self.start()
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        process = self.start(*arguments)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
@@ -151,14 +153,34 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 # The order
 
 
-@pytest.mark.parametrize("version", ["3.220.0", "3.272.1", "3.999.0-dev.1+abc"])
+@pytest.mark.parametrize("version", [OLDEST, "3.272.1", NEWEST, f"{NEWEST}-dev.1+abc"])
 def test_a_recent_engine_on_the_path_is_used_and_nothing_else_is_tried(machine: Machine, version: str) -> None:
     machine.has_installer()
     machine.has_go()
     pulumi = machine.has_pulumi(version)
     assert machine.obtain() == engine.Engine(None, version, f"{pulumi} on the PATH")
     assert machine.calls == []
+    assert machine.said == []
     assert not machine.cache.exists()
+
+
+@pytest.mark.parametrize("version", [str(engine.NEWEST.version.bump_patch()), "3.999.0-dev.1+abc"])
+def test_a_newer_engine_on_the_path_than_was_tested_is_used_and_one_line_says_so(
+    machine: Machine, version: str
+) -> None:
+    pulumi = machine.has_pulumi(version)
+    assert machine.obtain() == engine.Engine(None, version, f"{pulumi} on the PATH")
+    assert machine.said == [f"engine: {pulumi} is {version}; the newest that this project is tested with is {NEWEST}."]
+
+
+def test_a_wanted_version_is_made_whatever_the_path_has(machine: Machine) -> None:
+    machine.has_pulumi(NEWEST)
+    machine.has_installer(OLDEST)
+    got = machine.obtain(engine.OLDEST)
+    assert got.folder is not None
+    assert got.folder.is_relative_to(machine.cache)
+    assert got.version == OLDEST
+    assert machine.calls == [f"installer {OLDEST}"]
 
 
 def test_the_language_host_may_lie_beside_what_a_link_on_the_path_points_to(machine: Machine) -> None:
@@ -185,7 +207,7 @@ def test_an_engine_on_the_path_that_will_not_do_is_passed_over(
         machine.obtain()
     assert reason in str(failure.value)
     machine.has_installer()
-    assert machine.obtain().version == SDK
+    assert machine.obtain().version == NEWEST
 
 
 def test_the_installer_comes_before_go(machine: Machine) -> None:
@@ -195,12 +217,13 @@ def test_the_installer_comes_before_go(machine: Machine) -> None:
     assert got.folder is not None
     assert got.folder.is_relative_to(machine.cache)
     assert got.source.startswith("from the official installer")
-    assert machine.calls == [f"installer {SDK}"]
+    assert machine.calls == [f"installer {NEWEST}"]
 
 
-def test_go_modules_come_last_and_make_a_whole_engine(machine: Machine) -> None:
+@PINS
+def test_go_modules_come_last_and_make_a_whole_engine(machine: Machine, pin: engine.Pin) -> None:
     machine.has_go()
-    got = machine.obtain()
+    got = machine.obtain(pin)
     assert got.folder is not None
     assert sorted(file.name for file in got.folder.iterdir()) == [
         "pulumi",
@@ -210,8 +233,8 @@ def test_go_modules_come_last_and_make_a_whole_engine(machine: Machine) -> None:
         "pulumi-resource-pulumi-python",
     ]
     assert all(os.access(file, os.X_OK) for file in got.folder.iterdir())
-    assert got.version == "3.220.0"
-    assert machine.calls[0] == f"installer {SDK}"
+    assert got.version == str(pin.version)
+    assert machine.calls[0] == f"installer {pin.version}"
     builds = [call for call in machine.calls if call.startswith("go build")]
     assert len(builds) == 2
     assert all("-mod=readonly" in build for build in builds), "the pinned modules are taken as they are"
@@ -221,7 +244,7 @@ def test_an_installed_engine_of_another_version_than_asked_for_is_not_taken(mach
     machine.has_installer("3.100.0")
     machine.has_go()
     assert machine.obtain().source.startswith("built from Go modules")
-    assert f"engine: the official installer: it made 3.100.0 in the place of {SDK}." in machine.said
+    assert f"engine: the official installer: it made 3.100.0 in the place of {NEWEST}." in machine.said
 
 
 # The message where nothing works
@@ -240,8 +263,8 @@ def test_where_nothing_works_one_message_says_what_was_tried_and_what_to_do(mach
         "  - the official installer: <urlopen error [Errno -2] Name or service not known>",
         "  - Go modules: no `go` on the PATH.",
         "Do one of these and run the command again:",
-        f"  - install Pulumi 3.220.0 or later (www.pulumi.com/docs/install) and have its {both} on the PATH;",
-        "  - install Go 1.24.7 or later, which builds the engine from its sources;",
+        f"  - install Pulumi {OLDEST} or later (www.pulumi.com/docs/install) and have its {both} on the PATH;",
+        f"  - install Go {engine.NEWEST.go} or later, which builds the engine from its sources;",
         "  - let this machine reach the network, where that is what failed above.",
     ]
     assert machine.left_half_done() == []
@@ -250,7 +273,10 @@ def test_where_nothing_works_one_message_says_what_was_tried_and_what_to_do(mach
 @pytest.mark.parametrize(
     "go, reason",
     [
-        ("#!/bin/sh\necho go1.22.4\n", "the `go` on the PATH is go1.22.4; Go 1.24.7 or later is needed."),
+        (
+            "#!/bin/sh\necho go1.22.4\n",
+            f"the `go` on the PATH is go1.22.4; Go {engine.NEWEST.go} or later is needed.",
+        ),
         (
             "#!/bin/sh\necho 'go: go.mod requires go >= 1.24.7 (running go 1.23.1; GOTOOLCHAIN=local)' >&2; exit 1\n",
             "go: go.mod requires go >= 1.24.7 (running go 1.23.1; GOTOOLCHAIN=local)",
@@ -310,7 +336,33 @@ def test_the_program_prints_the_folder_alone_on_stdout(machine: Machine) -> None
     status, out, err = machine.run()
     assert status == 0
     assert Path(out.removesuffix("\n")) == machine.obtain().folder
-    assert f"engine: pulumi 3.220.0, built from Go modules, in {out.strip()}" in err
+    assert f"engine: pulumi {NEWEST}, built from Go modules, in {out.strip()}" in err
+
+
+def test_the_program_makes_the_oldest_engine_where_it_is_asked_to(machine: Machine) -> None:
+    machine.has_go()
+    machine.has_pulumi(NEWEST)
+    status, out, err = machine.run("--oldest")
+    assert status == 0
+    assert Path(out.removesuffix("\n")) == machine.obtain(engine.OLDEST).folder
+    assert f"engine: pulumi {OLDEST}, built from Go modules, in {out.strip()}" in err
+
+
+def test_without_the_path_nothing_is_said_of_it(machine: Machine) -> None:
+    machine.has_pulumi(NEWEST)
+    status, out, err = machine.run("--oldest")
+    assert (status, out) == (1, "")
+    assert "the PATH:" not in err
+    assert f"  - install Go {engine.OLDEST.go} or later, which builds the engine from its sources;\n" in err
+
+
+def test_the_oldest_and_the_newest_are_kept_beside_each_other(machine: Machine) -> None:
+    machine.has_go()
+    oldest, newest = machine.obtain(engine.OLDEST), machine.obtain(engine.NEWEST)
+    calls = machine.calls
+    assert oldest.folder != newest.folder
+    assert (machine.obtain(engine.OLDEST), machine.obtain()) == (oldest, newest)
+    assert machine.calls == calls
 
 
 def test_the_program_prints_nothing_on_stdout_for_an_engine_on_the_path(machine: Machine) -> None:
@@ -340,19 +392,24 @@ def test_an_engine_in_the_cache_that_no_longer_works_is_made_again(machine: Mach
     assert (first.folder / "pulumi-language-python").exists()
 
 
-def test_other_modules_make_another_folder(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_other_modules_make_another_folder(machine: Machine, tmp_path: Path) -> None:
     machine.has_go()
     first = machine.obtain()
     changed = tmp_path / "changed"
     changed.mkdir()
     for name in "go.mod", "go.sum":
-        text = (ROOT / "tools" / "engine" / "pulumi" / name).read_text()
-        (changed / name).write_text(text.replace("pkg/v3 v3.220.0", "pkg/v3 v3.221.0"))
-    monkeypatch.setattr(engine, "_ENGINE_MODULE", changed)
-    second = machine.obtain()
-    assert second.version == "3.221.0"
+        text = (engine.NEWEST.module / name).read_text()
+        (changed / name).write_text(text.replace(f"pkg/v3 v{NEWEST}", "pkg/v3 v3.299.0"))
+    second = machine.obtain(engine.Pin(changed))
+    assert second.version == "3.299.0"
     assert first.folder is not None
     assert first.folder.exists()
+
+
+def test_a_go_mod_without_the_engine_is_named(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("go 1.24.7\n")
+    with pytest.raises(engine.EngineError, match=r"go\.mod holds no match for .* Restore it from the repository\."):
+        machine.obtain(engine.Pin(tmp_path))
 
 
 # Interruptions and other processes
@@ -373,7 +430,7 @@ def test_interrupted_it_leaves_nothing_half_done_and_no_process(machine: Machine
     assert machine.left_half_done() == []
     assert not alive(int(building.read_text()))
     machine.has_go()
-    assert machine.obtain().version == "3.220.0"
+    assert machine.obtain().version == NEWEST
 
 
 def test_interrupted_while_a_program_is_being_started_it_ends_that_too(
@@ -445,8 +502,13 @@ def test_the_virtual_environment_comes_first_and_the_engine_next() -> None:
     assert engine.environment(on_path, {"PATH": "/a"})["PATH"] == f"{venv}:/a"
 
 
-def test_the_sdk_of_the_modules_is_the_engine_s_own() -> None:
+@PINS
+def test_the_sdk_of_the_modules_is_the_engine_s_own(pin: engine.Pin) -> None:
     """The scripts that go beside the engine are taken from the SDK's module."""
-    text = (ROOT / "tools" / "engine" / "pulumi" / "go.mod").read_text()
+    text = (pin.module / "go.mod").read_text()
     versions = {line.split()[1] for line in text.splitlines() if "github.com/pulumi/pulumi/" in line and " v3." in line}
-    assert versions == {"v3.220.0"}
+    assert versions == {f"v{pin.version}"}
+
+
+def test_the_oldest_engine_is_as_old_as_the_oldest_sdk_that_is_allowed() -> None:
+    assert re.search(rf"(?m)^pulumi=={re.escape(OLDEST)} ", (ROOT / "requirements-oldest.lock").read_text())

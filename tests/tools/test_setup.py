@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -232,13 +234,35 @@ def test_two_at_once_set_up_once_and_a_killed_owner_stops_nobody(clone: Clone) -
 # What is locked and what the set-up of this very clone installed
 
 
-def test_everything_locked_has_hashes_and_no_address() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+RUN_TIME = ("pulumi", "requests", "pydantic", "aiohttp", "tf")
+
+
+@pytest.mark.parametrize(
+    "lock, wanted",
+    [
+        ("requirements.lock", (*RUN_TIME, "hatchling", "pytest", "ruff", "mypy")),
+        ("requirements-oldest.lock", RUN_TIME),
+    ],
+)
+def test_everything_locked_has_hashes_and_no_address(lock: str, wanted: tuple[str, ...]) -> None:
+    text = (ROOT / lock).read_text()
     assert not re.search(r"://|--index|--find-links|@ file", text)
     names = re.findall(r"(?m)^([a-z0-9-]+)==", text)
     assert len(names) == len(re.findall(r"(?m)^[a-z0-9-]+==\S+.* \\\n    --hash=sha256:", text))
-    for wanted in "pulumi", "requests", "pydantic", "aiohttp", "hatchling", "pytest", "ruff", "mypy":
-        assert wanted in names
+    assert set(wanted) <= set(names)
+
+
+def test_the_oldest_packages_are_those_that_pyproject_allows() -> None:
+    """A bound that no set of packages reaches would promise what nothing has tested."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    lock = (ROOT / "requirements-oldest.lock").read_text()
+    for requirement in declared:
+        name, bound = requirement.partition(",")[0].split(">=")
+        # Where there is a second version it is for a newer Python, which the first was not made for.
+        locked = re.search(rf"(?m)^{name}==(\S+)", lock)
+        assert locked, requirement
+        assert f"{locked[1]}.".startswith(f"{bound}."), f"{requirement}: {locked[1]}"
 
 
 def test_the_language_host_is_told_that_the_package_is_no_plugin() -> None:

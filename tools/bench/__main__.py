@@ -28,6 +28,7 @@ from bench.plot import plot
 from bench.processes import CLONE, say
 from bench.runs import Bench
 from bench.simulated import simulate
+from bench.startup import measure_startups
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.core.polling import pause_before_poll
 
@@ -70,8 +71,9 @@ def measure(plan: Plan, output: Path | None) -> int:
     outages = [simulate_updates(plan.updates, *seconds) for seconds in JOBS]
     with tempfile.TemporaryDirectory(prefix="pulumi-koreai-bench-", ignore_cleanup_errors=True) as folder:
         bench = Bench(plan, Path(folder), _environment(found, Path(folder)), stock_folder)
+        startups = measure_startups(plan.startups, bench.env)
         bench.run()
-    lines = figures(plan, bench.runs, simulated, outages)
+    lines = figures(plan, bench.runs, startups, simulated, outages)
     text = table(lines, heading(plan, found.version, (time.monotonic() - began) / 60))
     print(f"\n{text}")
     if output:
@@ -85,6 +87,7 @@ def measure(plan: Plan, output: Path | None) -> int:
             "sdk": version("pulumi"),
             "plan": asdict(plan),
             "figures": [asdict(line) for line in lines],
+            "startups": [asdict(each) for each in startups],
             "runs": [asdict(run) for run in bench.runs],
             "simulated": [asdict(each) for each in simulated],
             "outages": [asdict(each) for each in outages],

@@ -26,11 +26,14 @@ class Plan:
         stock_counts: those of them that the stock host is tried with, once.
         bar_count: the one that the bars are about.
         waits: how many waits at once for the memory, and how long each takes.
-        preview_count: unchanged resources in a preview.
-        previews: of each kind.
+        preview_few: unchanged resources in a preview, as many as a small stack has.
+        preview_count: and as many as a large one has.
+        previews: of each kind, and three times as many of a small stack.
+        startups: of each program and host.
         limited: models under the published limits, and how long each takes.
         simulations: simulated jobs for each figure.
         updates: simulated models that are all updated at once.
+        helps: starts of `koreai --help`.
     """
 
     seconds: float = 10.0
@@ -38,11 +41,14 @@ class Plan:
     stock_counts: tuple[int, ...] = (10, 100)
     bar_count: int = 100
     waits: tuple[int, float] = (500, 40.0)
+    preview_few: int = 3
     preview_count: int = 1000
     previews: int = 4
+    startups: int = 15
     limited: tuple[int, float] = (200, 2.0)
     simulations: int = 4000
     updates: int = 300
+    helps: int = 9
 
 
 QUICK: Final = Plan(
@@ -53,9 +59,11 @@ QUICK: Final = Plan(
     waits=(60, 6.0),
     preview_count=60,
     previews=1,
+    startups=2,
     limited=(30, 1.0),
     simulations=400,
     updates=60,
+    helps=3,
 )
 
 
@@ -88,8 +96,8 @@ class Run:
 
     Attributes:
         what: `models`, `nothing`, `limited`, `waits`, `preview models`, `preview nothing`, `preview wide`,
-            `preview dev` or `preview empty`.
-        host: which one served it.
+            `preview dev`, `preview empty` or `help`.
+        host: which one served it; nothing of it counts for `help`, which is `koreai --help`.
         count: of resources.
         job_seconds: how long each job took; 0 where there were none.
         wall: the command's, in seconds.

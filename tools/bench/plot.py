@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.figures import Results
 from bench.plan import HOSTS, NAMES, Host, Plan, Run
-from bench.simulated import DURATIONS, LATE_SECONDS, LATE_SHARE, Simulated
+from bench.simulated import DURATIONS, Simulated, late_bar
 
 
 def plot(path: Path, plan: Plan, runs: Sequence[Run], simulated: Sequence[Simulated]) -> None:
@@ -44,10 +44,10 @@ def plot(path: Path, plan: Plan, runs: Sequence[Run], simulated: Sequence[Simula
 
     right.plot(
         DURATIONS,
-        [max(LATE_SHARE * d, LATE_SECONDS) for d in DURATIONS],
+        [late_bar(d, percentages=True) for d in DURATIONS],
         "--",
         color="#555555",
-        label="bar: 5 % or 2 s",
+        label="bar with percentages: 2 % or 1 s",
     )
     for each in simulated:
         name = "job tells its percentage" if each.percentages else "job tells no percentage"

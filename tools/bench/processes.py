@@ -100,7 +100,7 @@ class Emulator:
         """Start one for a `with`."""
         options = ["--job-seconds", str(job_seconds), "--undeploy-seconds", "0"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "pulumi_koreai.emulator", *options, *([] if limits else ["--no-rate-limits"])],
+            [sys.executable, "-m", "pulumi_koreai", "emulator", *options, *([] if limits else ["--no-rate-limits"])],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C shall not end it before the engine that needs it

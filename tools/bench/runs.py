@@ -1,7 +1,10 @@
 """The runs of a plan."""
 
 import contextlib
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,7 @@ class Bench:
     def run(self) -> None:
         """Everything, the longest last."""
         self.warm_up()
+        self.helps()
         for count, times in self.plan.counts:
             for _ in range(times):
                 self.nothing(count, "own")
@@ -34,7 +38,8 @@ class Bench:
         for count in self.plan.stock_counts:
             self.nothing(count, "stock")
         self.waits()
-        self.previews()
+        for count in (self.plan.preview_few, self.plan.preview_count):
+            self.previews(count)
         self.dev_previews()
         for count in self.plan.stock_counts:
             self.models("models", count, self.plan.seconds, "stock")
@@ -46,6 +51,14 @@ class Bench:
         for host in HOSTS:
             with self._project(host, 4) as project, Emulator.start(0.1) as emulator:
                 project.models(1, emulator).up()
+
+    def helps(self) -> None:
+        """What each command of `koreai` pays before it begins."""
+        say("`koreai --help`")
+        for _ in range(self.plan.helps):
+            began = time.monotonic()
+            subprocess.run([sys.executable, "-m", "pulumi_koreai", "--help"], stdout=subprocess.DEVNULL, check=True)
+            self._done(Run("help", "own", 0, 0.0, time.monotonic() - began))
 
     def nothing(self, count: int, host: Host) -> None:
         """The engine's own part: resources that do nothing."""
@@ -77,9 +90,8 @@ class Bench:
         self.nothing(count, "own")
         self.models("limited", count, seconds, "own", limits=True)
 
-    def previews(self) -> None:
+    def previews(self, count: int) -> None:
         """Unchanged models beside resources that do nothing under the stock host, by turns."""
-        count = self.plan.preview_count
         with contextlib.ExitStack() as stack:
             emulator = stack.enter_context(Emulator.start(0))
             kinds: list[tuple[str, Host, Project]] = []
@@ -113,10 +125,11 @@ class Bench:
             self._by_turns(kinds, 4)
 
     def _by_turns(self, kinds: Sequence[tuple[str, Host, Project]], count: int) -> None:
-        for turn in range(self.plan.previews):
+        turns = self.plan.previews * (3 if count == self.plan.preview_few else 1)
+        for turn in range(turns):
             for what, host, project in kinds:
                 resources = 0 if what == "preview empty" else count
-                say(f"{what}, {resources} unchanged, {NAMES[host]}: {turn + 1} of {self.plan.previews}")
+                say(f"{what}, {resources} unchanged, {NAMES[host]}: {turn + 1} of {turns}")
                 self._done(Run(what, host, resources, 0.0, project.preview(resources)))
 
     @contextlib.contextmanager

@@ -17,10 +17,18 @@ DURATIONS: Final = (5, 10, 20, 40, 60, 120, 300, 600, 1200, 2400)
 TEN_MINUTES: Final = 600.0
 
 
-LATE_SHARE, LATE_SECONDS, POLLS_MAX = 0.05, 2.0, 40
+POLLS_MAX: Final = 40
 
 
 _ROUND_TRIP_SECONDS: Final = 0.1
+
+
+def late_bar(duration: float, *, percentages: bool) -> float:
+    """How many seconds late the end of a job may be noticed, on average.
+
+    Without percentages nothing tells of the end: looks at 40 moments of ten minutes are 5 % apart at best.
+    """
+    return max(0.02 * duration, 1.0) if percentages else max(0.05 * duration, 2.0)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Simulated:
 
     Attributes:
         late: by duration, the mean seconds from a job's end to the look that finds it.
-        late_over_bar: by duration, that over 5 % of the duration or 2 s.
+        late_over_bar: by duration, that over its bar.
         polls: of a job of ten minutes, on average.
         polls_max: at most.
     """
@@ -66,6 +74,6 @@ def simulate(schedule: Schedule, settings: Settings, runs: int, *, percentages: 
         durations = [middle * 2 ** ((number + 0.5) / runs - 0.5) for number in range(runs)]
         waits = [simulate_job(schedule, each, settings, rng, percentages=percentages)[0] for each in durations]
         late[middle] = statistics.fmean(waits)
-        over[middle] = late[middle] / statistics.fmean(max(LATE_SHARE * each, LATE_SECONDS) for each in durations)
+        over[middle] = late[middle] / statistics.fmean(late_bar(each, percentages=percentages) for each in durations)
     polls = [simulate_job(schedule, TEN_MINUTES, settings, rng, percentages=percentages)[1] for _ in range(runs)]
     return Simulated(percentages, late, over, statistics.fmean(polls), max(polls))

@@ -38,7 +38,12 @@ _KEEPALIVE: Final = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
         (socket.IPPROTO_TCP, getattr(socket, option), value)
-        for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+        for option, value in (
+            ("TCP_KEEPIDLE", 30),
+            ("TCP_KEEPALIVE", 30),  # the same on macOS, which has no TCP_KEEPIDLE
+            ("TCP_KEEPINTVL", 10),
+            ("TCP_KEEPCNT", 6),
+        )
         if hasattr(socket, option)
     ),
 ]

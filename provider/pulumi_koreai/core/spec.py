@@ -23,6 +23,9 @@ from .rules import Goal, Strategy
 
 Spelling = Callable[[str], str]
 
+RESULTS: Final = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
+"""The outputs of a deployment that are no arguments."""
+
 TIMEOUTS: Final = "How long each operation may take as a whole, as `45m` or `1h30m`."
 """The description of a declaration's timeouts, whatever they are called in it."""
 

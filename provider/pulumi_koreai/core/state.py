@@ -13,8 +13,6 @@ from .spec import ModelSpec, ProgramSpec
 ARGUMENTS: Final = tuple(ProgramSpec.model_fields)
 PARAMETERS: Final = tuple(DeployRequest.model_fields)
 """The arguments that are sent with a deploy."""
-RESULTS: Final = ("state", "dock_status_id", "last_action", "last_status", "last_job_seconds")
-"""The outputs that are no arguments."""
 
 
 def record(outputs: Mapping[str, object]) -> Record:

@@ -1,6 +1,6 @@
 """The vendor's public API as a local, stateful HTTP server: to try things on, and to test against.
 
-From the shell: `python -m pulumi_koreai.emulator --help`. In a test: the context manager `Emulator`. Needs the extra
+From the shell: `koreai emulator --help`. In a test: the context manager `Emulator`. Needs the extra
 `emulator` (aiohttp).
 
     platform      the models, jobs and rate limits as a state machine, with the clock handed in
@@ -13,12 +13,13 @@ From the shell: `python -m pulumi_koreai.emulator --help`. In a test: the contex
     responses     the bodies of answers
     inputs        what is handed in from outside
     server        HTTP: the keys, the spellings, the seam for a hook of one's own; `Emulator`
+    serving       the server as a process
     control, page the control plane under `/emulator/` and the page at `/`
 """
 
 from importlib.util import find_spec
 
-# Without aiohttp, `python -m pulumi_koreai.emulator` can still say what to install.
+# Without aiohttp, `koreai emulator` can still say what to install.
 if find_spec("aiohttp"):
     from .faults import KINDS, Script, ScriptedFault
     from .platform import Fail

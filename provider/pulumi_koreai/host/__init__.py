@@ -9,6 +9,7 @@
     stack.py       what the state of the stack has, for what a provider can't know from the calls of one command
     errors.py      what the user is told when a provider's method raises
     __main__.py    the process: hand-shake, signals, the end
+    loading.py     imports, without looking for garbage
     leaving.py     the end of a process that the engine has no more use for
     program.py     the engine's other process, the program, when the engine has given its update up
     stock.py       exceptions under the stock host

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import NoReturn, cast
 
 from .leaving import leave
+from .loading import loading
 
 _DRAIN_SECONDS = 4.0  # for the calls under way to answer after a signal: less than the engine's five
 _DRAIN_STEP_SECONDS = 0.05  # between two looks for a second signal
@@ -38,8 +39,9 @@ def main() -> NoReturn:
         sys.path.insert(0, here)
 
     # Imported here because it takes a third of a second, in which a signal may come.
-    from .log import EngineLog  # noqa: PLC0415
-    from .server import Host  # noqa: PLC0415
+    with loading():
+        from .log import EngineLog  # noqa: PLC0415
+        from .server import Host  # noqa: PLC0415
 
     host = Host(EngineLog(sys.argv[-1] if len(sys.argv) > 1 else None))
     port = host.serve()

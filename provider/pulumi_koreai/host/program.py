@@ -10,6 +10,7 @@ What the program itself had still to say, an exception of its own, is said befor
 """
 
 import asyncio
+import contextvars
 import signal
 import sys
 import threading
@@ -72,6 +73,7 @@ class _Program:
         self._monitor = monitor
         self._supports: Callable[..., object] = monitor.SupportsFeature
         self._frame = _frame_of_the_run()
+        self._context = contextvars.copy_context()  # the SDK's settings are in it
         self._ending = threading.Lock()
 
     def follow(self) -> None:
@@ -101,18 +103,22 @@ class _Program:
         return True
 
     def _end(self, status: int) -> None:
-        if not self._loop.is_running():
-            return  # the SDK has the result, and is about to end by itself
         if self._ending.acquire(blocking=False):
             # In a thread of its own: this one may be in the middle of anything, and hold any lock.
-            reporter = threading.Thread(target=self._report, daemon=True)
-            reporter.start()
-            reporter.join(_REPORT_SECONDS)
-            leave(status)
-        while threading.current_thread() is not threading.main_thread():
-            sleep(_REPORT_SECONDS)  # no further word from this thread until the end
+            threading.Thread(target=self._report_and_leave, args=(status,), daemon=True).start()
+        while self._loop.is_running():
+            sleep(_LOOK_SECONDS)  # no further word from this thread until the end
+
+    def _report_and_leave(self, status: int) -> None:
+        reporting = threading.Thread(target=self._context.run, args=(self._report,), daemon=True)
+        reporting.start()
+        reporting.join(_REPORT_SECONDS)
+        leave(status)
 
     def _report(self) -> None:
+        if not self._loop.is_running():  # the SDK has the result, and is telling of it
+            sleep(_REPORT_SECONDS)
+            return
         seen: set[int] = set()
         for error in self._unsaid():
             if id(error) not in seen and not isinstance(error, (KeyboardInterrupt, SystemExit)):

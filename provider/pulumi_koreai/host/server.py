@@ -30,6 +30,7 @@ from . import errors
 from .call import HostedCall
 from .contract import CURRENT, Cancelled, PartialFailure
 from .diff import DetailedDiff
+from .loading import loading
 from .log import EngineLog, text_of
 from .threads import Threads
 
@@ -274,10 +275,11 @@ class Host:
                 provider = self._providers.get(pickled)
                 if provider is None:
                     try:
-                        provider = _deserialize(lambda: dill.loads(base64.b64decode(pickled)))  # noqa: S301 - that's its job
+                        with loading():
+                            provider = _deserialize(lambda: dill.loads(base64.b64decode(pickled)))  # noqa: S301 - that's its job
                     except Exception as error:
                         raise _Refusal(errors.of_pickle(error)) from error
-                    with self._provider_code("configure"):
+                    with self._provider_code("configure"), loading():
                         config = Config(raw_config=self._config, project_name=_PROJECT)
                         _result(call, provider, "configure", ConfigureRequest(config=config))
                     self._providers[pickled] = provider

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from pulumi_koreai.core import state
@@ -11,7 +9,6 @@ from pulumi_koreai.core.recovery import astray
 from pulumi_koreai.host.stack import resources_in
 from pulumi_koreai.journal import CallTrace, Journals, journal_folder
 from pulumi_koreai.report import markdown
-from pulumi_koreai.stackfile.yamlfile import YamlFile
 
 _LINES_MAX_CHARS: Final = 4_000
 
@@ -19,17 +16,15 @@ _LINES_MAX_CHARS: Final = 4_000
 class StackJournal:
     """The journal of a stack, read only."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, project: str, stack: str) -> None:
         """Nothing is read yet.
 
         Args:
+            project: its name.
             stack: its name, without an organisation.
         """
-        project: object = None
-        with suppress(OSError):  # without a project the engine says so
-            project = YamlFile.read(Path("Pulumi.yaml").read_bytes()).data
-        name = project.get("name", "") if isinstance(project, dict) else ""
-        self._journal = Journals(journal_folder(os.environ.get), lambda: 0.0, lambda _: None).of(f"{name}.{stack}")
+        folder = journal_folder(os.environ.get)
+        self._journal = Journals(folder, lambda: 0.0, lambda _: None).of(f"{project}.{stack}")
 
     def calls(self) -> Sequence[CallTrace]:
         """Of each model the last call that sent something."""

@@ -1,4 +1,4 @@
-"""`koreai init`: the files of a project, out of the templates in `project/`. It adds what is missing, overwrites nothing.
+"""`koreai init`: the files of a project, out of the templates in `project/`. What is there stays as it is.
 
 In a template `%{name}` stands for a value, as GitHub's workflows have their own use for `$`.
 """
@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from string import Template
 from typing import Final, Literal
 
-from pulumi_koreai.pipeline.requirements import HASHED, WHEELS, HashOf, NoHashError, ask_index, requirements
+from pulumi_koreai.pipeline.requirements import (
+    HASHED,
+    REQUIREMENTS_FILE,
+    WHEELS,
+    HashOf,
+    NoHashError,
+    ask_index,
+    requirements,
+)
 from pulumi_koreai.stackfile import schema
 from pulumi_koreai.stackfile.yamlfile import NotYaml, YamlFile
 
@@ -21,8 +29,7 @@ CiSystem = Literal["github", "gitlab", "none"]
 DEV_STACK: Final = "dev"
 """The stack that is for the emulator."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_STACK: Final = re.compile(r"([A-Za-z0-9_.-]{1,100}/){0,2}[A-Za-z0-9_.-]{1,100}")
+_NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 _SAFE_PATH: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
 _READ_AS_TEXT: Final = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n|nan)$)[A-Za-z][A-Za-z0-9_-]*")
 _PROJECT_FILE: Final = "Pulumi.yaml"
@@ -118,7 +125,8 @@ def init_project(new: NewProject) -> InitOutcome:
         PackageError: `package` can't be pinned.
     """
     stack_file = f"Pulumi.{new.stack.rpartition('/')[2]}.yaml"
-    if not _STACK.fullmatch(new.stack):
+    parts = new.stack.split("/")  # of an organisation and a project, where it is theirs
+    if len(parts) > 3 or not all(map(_NAME.fullmatch, parts)):
         raise InitError("--stack: a stack's name has letters, digits, `_`, `.` and `-`, 100 at most.")
     folder = new.folder.absolute()
     name = new.name if new.name is not None else re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name)[:100]
@@ -155,7 +163,7 @@ def _files(new: NewProject, existing: _Existing, values: Mapping[str, str], pinn
     yield _PROJECT_FILE, _render(_PROJECT_FILE, values)
     if existing.program:
         yield existing.program, _render("__main__.py", values)
-    yield "requirements.txt", pinned
+    yield REQUIREMENTS_FILE, pinned
     yield values["stack_file"], _render("dev.yaml" if new.stack == DEV_STACK else "stack.yaml", values)
     yield str(PurePosixPath(existing.stack_folder) / "schema.json"), schema.text()
     yield ".gitignore", _render("gitignore", values)
@@ -194,6 +202,11 @@ def _write(folder: Path, path: str, content: bytes, outcome: InitOutcome, text: 
     target = folder / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InitError(
+            f"{path}: its folder can't be made: {error.strerror}. Make room for it and run this again."
+        ) from None
+    try:
         with target.open("xb") as file:  # not even one that somebody writes at this moment is overwritten
             file.write(content)
         outcome.written.append(path)

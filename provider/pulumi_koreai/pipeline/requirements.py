@@ -18,6 +18,8 @@ _WHEEL: Final = re.compile(r"pulumi_koreai-([\w.+!]+)-py3-none-any\.whl")
 _GIT: Final = re.compile(r"git\+(?:https|ssh|file)://[^\s#;\\]+@[0-9a-f]{40}")
 _PIP_TIMEOUT_SECONDS: Final = 60.0
 
+REQUIREMENTS_FILE: Final = "requirements.txt"
+
 HASHED: Final = " --require-hashes"
 """pip's option, for commands that install a file of hashes."""
 
@@ -152,7 +154,7 @@ def _text(package: str, extras: Sequence[str], *, hashed: bool = True) -> str:
     what = "every package, pinned" + (" with the hashes of its files" if hashed else "")
     return (
         f"# What this project runs with: {what}. To install it:\n#\n"
-        f"#   .venv/bin/pip install{HASHED if hashed else ''} -r requirements.txt\n#\n"
+        f"#   .venv/bin/pip install{HASHED if hashed else ''} -r {REQUIREMENTS_FILE}\n#\n"
         "# For another version of pulumi-koreai: its `koreai init`, in an empty folder, writes this file for it.\n"
         f"{package}\n\n{pins}"
     )

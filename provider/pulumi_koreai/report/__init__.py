@@ -8,6 +8,9 @@
     preview.py     the report on a preview
     run.py         the report on a run that has ended
     gantt.py       a picture of that run
+    fail_on.py     what a pipeline refuses
+    terminal.py    a report on a terminal
+    as_json.py     a report as data
 
 `docs/report.md` is for its users.
 """

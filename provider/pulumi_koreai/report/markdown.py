@@ -14,6 +14,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+MAX_CHARS: Final = 60_000
+"""Of a report: GitHub's limit for a comment is 65,536, and what puts it there may add words of its own."""
+LEAST_MAX_CHARS: Final = 20_000
+"""What a report is never cut below."""
 VALUE_MAX_CHARS: Final = 60
 """Longer names and values are cut, and end in `…`."""
 NAMES_SHOWN: Final = 6

@@ -1,18 +1,16 @@
-"""`koreai adopt`: an entry of a stack's file for a model that already runs.
+"""An entry of a stack's file for a model that already runs.
 
 The parameters are taken out of the `deployconfig.json` of the model's export. The vendor says what that file keeps (the
 chosen optimization, hyperparameters, hardware and scaling), not how: so a field is known by its name alone, at any
 depth and in any capitals. What can't be read out of it is reported, to be filled in by hand.
 """
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Final, NoReturn
+from typing import Final
 
 import yaml
 from pydantic import BaseModel, JsonValue
@@ -20,7 +18,7 @@ from pydantic import BaseModel, JsonValue
 from ..api.declared import DeployRequest
 from ..api.messages import clean
 from ..core.faults import DeclarationFault, Path, fit, written
-from ..core.spec import FileSpec, check, descriptions, file_spelling, type_of
+from ..core.spec import FileSpec, check, file_spelling, type_of
 from .check import findings
 from .entries import MODELS_KEY
 from .yamlfile import NotYaml, YamlFile, plain
@@ -30,9 +28,12 @@ Entry = dict[str, object]
 _CONFIG: Final = "config"
 _INDENT: Final = 2
 _NAME: Final = "name"
-_NOT_IN_BLOCK_STYLE: Final = f"`{MODELS_KEY}` is not in the block style there; without --into the entry is printed"
-_EXIT_INCOMPLETE: Final = 1
-_EXIT_USAGE: Final = 2
+_NOT_IN_BLOCK_STYLE: Final = f"`{MODELS_KEY}` is not in the block style there; without --stack the entry is printed"
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+class NoExport(Exception):
+    """A text is no export; the message says why."""
 
 
 class CantInsert(Exception):
@@ -148,7 +149,7 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_text)
 
 
-def as_yaml(name: str, entry: Entry, indent: int) -> str:
+def as_yaml(name: str, entry: Entry, indent: int = 2 * _INDENT) -> str:
     """The lines of an entry, indented by so many spaces."""
     text = yaml.dump(
         {name: entry}, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
@@ -237,67 +238,28 @@ def _line_after(node: yaml.Node) -> int:
     return int(node.end_mark.line) + (0 if ends_before else 1)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_EXIT_USAGE, f"{self.prog}: {message}\n")
+def read_export(text: str) -> Export:
+    """Find the deploy parameters in the text of a `deployconfig.json`.
+
+    Raises:
+        NoExport: it is not JSON.
+    """
+    try:
+        return Export.read(json.loads(text.removeprefix(_BYTE_ORDER_MARK)))
+    except ValueError as error:
+        raise NoExport(f"this is not JSON: {clean(str(error))}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="koreai adopt",
-        description="Writes an entry of a stack's file, with `adopt: true`, for a model that runs. Sends nothing.",
-        epilog="The exit status is 0, 1 when something has to be filled in by hand, 2 when a file can't be used.",
-        allow_abbrev=False,
-    )
-    add, described = parser.add_argument, descriptions(FileSpec, file_spelling)
-    add(
-        "export", nargs="?", metavar="FILE", help="the deployconfig.json of the model's export; - is the standard input"
-    )
-    add("--model-id", required=True, metavar="cm-…", help=described["model_id"])
-    add("--name", required=True, help="the entry's name: that of the resource in the stack")
-    add("--deployment-name", metavar="NAME", help=f"{described['deployment_name']} (the one in FILE)")
-    add("--model-type", choices=("openSource", "fineTune"), help=f"{described['model_type']} (the one in FILE)")
-    add("--into", metavar="STACKFILE", help="put the entry there, as in stacks/Pulumi.prod.yaml (print it)")
-    return parser
+def insert_into(file: FilePath, name: str, entry: Entry) -> None:
+    """Write an entry into a stack's file.
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the entry; gives the exit status."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    export = Export()
-    if args.export:
-        try:
-            content = sys.stdin.read() if args.export == "-" else FilePath(args.export).read_text(encoding="utf-8-sig")
-            export = Export.read(json.loads(content))
-        except OSError as error:
-            parser.error(f"{args.export}: can't be opened: {error.strerror}")
-        except ValueError as error:
-            parser.error(f"{args.export}: this is not JSON: {clean(str(error))}")
-    entry, faults = entry_of(export, args.model_id, args.deployment_name, args.model_type)
-    reports = [
-        *(f"left out, as it is no parameter of a deployment: {path}" for path in export.not_known),
-        *(f"left out, as FILE has several values for it: {path}" for path in export.unclear),
-        *(f"to be filled in by hand: {fault}" for fault in faults),
-    ]
-    for line in reports:
-        print(line, file=sys.stderr)
-    if faults or not args.into:
-        sys.stdout.write(as_yaml(args.name, entry, 2 * _INDENT))
-    if faults:
-        return _EXIT_INCOMPLETE
-    if args.into:
-        file = FilePath(args.into)
-        try:
-            text = inserted(file.read_bytes().decode("utf-8"), args.name, entry)
-            file.write_bytes(text.encode())
-        except (CantInsert, UnicodeDecodeError) as error:
-            parser.error(f"{args.into}: nothing was written: {error}")
-        except OSError as error:
-            parser.error(f"{args.into}: can't be opened: {error.strerror}")
-    print("Compare it with the console: what is written must be what runs.", file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        CantInsert: nothing was written.
+    """
+    try:
+        text = inserted(file.read_bytes().decode("utf-8"), name, entry)
+        file.write_bytes(text.encode())
+    except UnicodeDecodeError as error:
+        raise CantInsert(str(error)) from None
+    except OSError as error:
+        raise CantInsert(f"it can't be opened: {error.strerror}") from None

@@ -1,8 +1,7 @@
-"""`koreai check FILE…`: all the errors in stack files, each with its place; no engine and no key.
+"""All the errors in stack files, each with its place, for `koreai check`; no engine and no key.
 
 Each is a line `file:line:column: what`, as compilers write it. The place is that of the key at fault, or of the nearest
-one above a key that is missing. The exit status is 0 without an error, 1 with one, 2 when a file or the revision can't
-be read.
+one above a key that is missing.
 
 It says what the program would say (`entries.read`, `Settings.read`), and what only the file shows: a key that is
 there twice, a misspelt `koreai:` setting, an API key that is not encrypted.
@@ -11,13 +10,11 @@ And what only several files show, when they are checked together: a model that t
 hosts say. It is an error with `deployed: false` too: one stack would undeploy what the other deploys. An encrypted host
 is compared with none, and neither is a host with the one of the environment, which only the stacks without one share.
 
-And with `--since REVISION` what only a change shows: a model that has moved from one stack's file to another's. It is
+And since a git revision what only a change shows: a model that has moved from one stack's file to another's. It is
 an error until the new entry has `adopt: true`, and a note then: no file tells whether the old stack's state has let it
 go (`moves.py`).
 """
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -45,8 +42,6 @@ _IN_PLAIN_TEXT: Final = (
     "it is not encrypted: whoever can read this file has the key. Take it out, let the platform issue another one and"
     f" set that with `pulumi config set --secret {_API_KEY}`"
 )
-_EXIT_FAULTS: Final = 1
-_EXIT_UNREADABLE: Final = 2
 
 
 @dataclass(frozen=True, order=True)
@@ -191,62 +186,70 @@ def _moves(files: Mapping[str, _Checked], revision: str) -> Iterator[FileMove]:
     return moves_between(before, {name: files[name].declares for name in names.values()}, revision)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="koreai check",
-        description="Lists all the errors in stack files, as file:line:column: what. Needs no engine and no key.",
-        epilog="The exit status is 0 without an error, 1 with one, 2 when a file or the revision can't be read.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="as stacks/Pulumi.prod.yaml; those of all stacks together"
-    )
-    parser.add_argument(
-        "--since",
-        metavar="REVISION",
-        help="of git, as origin/main: also find models that have moved from one file to another since then",
-    )
-    return parser
+@dataclass(frozen=True)
+class CheckedFiles:
+    """What several files come to, checked together.
+
+    Attributes:
+        faults: each with its file's name, from the first file's top to the last one's end.
+        notes: what is left to do for models that move, likewise.
+        unreadable: why a file, or the revision, can't be read, a line each.
+        count: how many files were to be checked.
+    """
+
+    faults: list[tuple[str, Finding]]
+    notes: list[tuple[str, Finding]]
+    unreadable: list[str]
+    count: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The faults, as compilers write them."""
+        return [_line(file, finding) for file, finding in self.faults]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else there is to say of them."""
+        count = f"{error_count(len(self.faults))} in {self.count} file{'s' if self.count != 1 else ''}"
+        notes = [_line(file, finding, "note: ") for file, finding in self.notes]
+        return [*self.unreadable, *notes, *([count] if self.faults else [])]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Check the files; gives the exit status."""
-    options = _parser().parse_args(argv)
-    names: list[str] = options.files
-    status = total = 0
+def check_files(names: Sequence[str], since: str | None = None) -> CheckedFiles:
+    """Check files, each by itself and all of them together.
+
+    Args:
+        names: of the files.
+        since: a git revision, to find models that have moved from one file to another since then.
+    """
+    unreadable: list[str] = []
     files: dict[str, _Checked] = {}
     for name in names:
         try:
             files[name] = _checked(FilePath(name).read_bytes())
         except OSError as error:
-            print(f"{name}: can't be opened: {error.strerror}", file=sys.stderr)
-            status = _EXIT_UNREADABLE
+            unreadable.append(f"{clean(name)}: can't be opened: {error.strerror}")
     moves: list[FileMove] = []
-    if options.since is not None:
+    if since is not None:
         try:
-            moves = list(_moves(files, options.since))
+            moves = list(_moves(files, since))
         except RevisionError as error:
-            print(f"error: {error}", file=sys.stderr)
-            status = _EXIT_UNREADABLE
+            unreadable.append(f"error: {error}")
     owners: dict[tuple[str, str], _Owner] = {}
+    faults: list[tuple[str, Finding]] = []
     for name, checked in files.items():
         moved = {_moved(move) for move in moves if move.file == name and not move.moved.adopted}
         found = sorted({*checked.findings, *_contended(name, checked, owners), *moved})
-        total += len(found)
-        for finding in found:
-            print(f"{name}:{finding.place.line}:{finding.place.column}: {finding.text}")
-    for move in moves:
-        if move.moved.adopted:  # only the old stack's state tells whether that is enough
-            place = f"{move.file}:{move.model.place.line}:{move.model.place.column}"
-            print(f"{place}: note: {_moved(move).text}", file=sys.stderr)
-    if total:
-        print(f"{error_count(total)} in {len(names)} file{'s' if len(names) != 1 else ''}", file=sys.stderr)
-    return status or (_EXIT_FAULTS if total else 0)
+        faults += [(name, finding) for finding in found]
+    # Only the old stack's state tells whether `adopt: true` is enough.
+    notes = [(move.file, _moved(move)) for move in moves if move.moved.adopted]
+    return CheckedFiles(faults, notes, unreadable, len(names))
+
+
+def _line(file: str, finding: Finding, kind: str = "") -> str:
+    file = file if file.isprintable() else clean(file)
+    return f"{file}:{finding.place.line}:{finding.place.column}: {kind}{finding.text}"
 
 
 def _moved(move: FileMove) -> Finding:
     return Finding(move.model.place, clean(f"{move.model.entry}: modelId: {words_of_move(move.moved)}"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`koreai schema --markdown`: the reference page of a stack's file, docs/reference.md, made of the models."""
+"""The reference page of a stack's file, docs/reference.md, made of the models."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of a stack's file, for editors: `koreai schema`.
+"""The JSON Schema of a stack's file, for editors.
 
 It is made of the models in `core/spec.py` and `api/declared.py`. Its words are those of draft 7, which editors know
 best, and mean the same in draft 2020-12. What a field takes is no `anyOf` of types, so that an editor names the one
@@ -17,9 +17,7 @@ machine's address. And like `koreai check` it refuses an unknown `koreai:` setti
 key that is not encrypted, which the program can't tell.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args, get_origin
 
@@ -29,7 +27,6 @@ from pydantic.fields import FieldInfo
 from ..api.declared import NUMBER_TEXT, WHOLE_TEXT
 from ..api.settings import About, Settings
 from ..core.spec import FileSpec, descriptions, expected_in, file_spelling, range_of, type_of
-from . import reference
 from .entries import FORMER_KEY, MODELS_KEY
 from .terms import PULUMI
 
@@ -225,16 +222,3 @@ _RULES: Final[Sequence[tuple[Sequence[str], Sequence[JsonValue]]]] = [
 def text() -> str:
     """The schema as it is in `stacks/schema.json`."""
     return json.dumps(stack_file_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the schema; gives the exit status."""
-    description = "Prints the JSON Schema of stack files, for editors: koreai schema >stacks/schema.json"
-    parser = argparse.ArgumentParser(prog="koreai schema", description=description, allow_abbrev=False)
-    parser.add_argument("--markdown", action="store_true", help="print the reference page of stack files instead")
-    sys.stdout.write(reference.reference_page() if parser.parse_args(argv).markdown else text())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

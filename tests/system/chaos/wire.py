@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, Timeout
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
+from pulumi_koreai.adapter import CallReporter, HostProcess
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.transport import new_session
@@ -24,7 +25,7 @@ from pulumi_koreai.base.progress import Reporter
 from pulumi_koreai.core.service import Witness
 from pulumi_koreai.host.contract import CURRENT, Call
 from pulumi_koreai.journal import Journals
-from pulumi_koreai.provider import CallReporter, HostProcess, ModelDeploymentProvider
+from pulumi_koreai.provider import ModelDeploymentProvider
 from tests.core.fakes import KEY, SimClock, Told
 
 SETTINGS = Settings("http://127.0.0.1:9", KEY)

@@ -207,8 +207,8 @@ def test_installed_where_nothing_else_is_it_serves_a_program_elsewhere(
     elsewhere.pulumi("destroy", "--yes", "--skip-preview")
     assert platform.model("cm-1").deployment is None
 
-    needs = elsewhere.python("-m", "pulumi_koreai.emulator", fails=True)
-    assert needs == "the emulator needs aiohttp: pip install '<a clone of pulumi-koreai>[emulator]'\n"
+    needs = elsewhere.python("-m", "pulumi_koreai", "emulator", fails=True)
+    assert needs == "the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'\n"
 
     extras = metadata(wheel).get_all("Provides-Extra", ())
     assert "emulator" in extras

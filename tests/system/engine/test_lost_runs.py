@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pulumi_koreai.emulator import Fail
-from tests.system.engine.lost_runs import WAIT_SECONDS, hosts_below, jobs_of, slow, wait_for
+from tests.processes import hosts_below
+from tests.system.engine.lost_runs import WAIT_SECONDS, jobs_of, slow, wait_for
 from tests.system.engine.workspace import Host, Workspace, model, warmer
 
 pytestmark = pytest.mark.engine

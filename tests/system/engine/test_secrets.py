@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from pulumi_koreai.emulator import Emulator, Fail, ScriptedFault
 from pulumi_koreai.emulator.faults import Answer, When
+from tests.processes import command_line
 from tests.system.engine.workspace import BOTH_HOSTS, KEY, Workspace, model, warmer
 
 pytestmark = pytest.mark.engine
@@ -25,6 +27,7 @@ VERBOSE: Final = ("--logtostderr", "-v=11", "--logflow", "--debug")
 
 CONFIGURATION_IN_GRPC: Final = {
     ("LanguageRuntime/Run", "request", "config"),
+    ("ResourceMonitor/GetDeploymentInfo", "response", "config"),
     ("ResourceProvider/CheckConfig", "request", "news"),
     ("ResourceProvider/CheckConfig", "request", "olds"),
     ("ResourceProvider/DiffConfig", "request", "olds"),
@@ -81,12 +84,13 @@ class Processes:
 
     def _look(self) -> None:
         while not self._stop.wait(0.02):
-            for process in Path("/proc").glob("[0-9]*"):
+            for process in psutil.process_iter():
                 try:
-                    arguments = (process / "cmdline").read_bytes()
-                    environment = (process / "environ").read_bytes()
-                except OSError:
+                    arguments = command_line(process).encode(errors="surrogateescape")
+                    variables = [f"{name}={value}" for name, value in process.environ().items()]
+                except psutil.Error:
                     continue
+                environment = b"\0" + "\0".join(variables).encode(errors="surrogateescape")
                 self.arguments.add(arguments)
                 if spelt(self._secret, arguments + environment):
                     for part in filter(lambda part: spelt(self._secret, part), (arguments + environment).split(b"\0")):
@@ -120,7 +124,7 @@ def test_the_key_is_found_nowhere(workspace: Workspace, key: str, tmp_path: Path
     said: list[str] = []
 
     def run(*command: str, fails: bool = False) -> str:
-        said.append(workspace.pulumi(*command, *VERBOSE, fails=fails).output)
+        said.append(workspace.pulumi(*command, *VERBOSE, fails=fails, noisy=True).output)
         return said[-1]
 
     def up(*, fails: bool = False) -> str:

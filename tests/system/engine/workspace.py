@@ -47,6 +47,15 @@ def warmer(number: int = 1, **changes: object) -> Model:
     return model(number, hyperParameters=hyper_parameters, **changes)
 
 
+# What the SDK and the stock host add to an error, of which nothing is for the user.
+_NOISE = ("Traceback", "KeyboardInterrupt", "Resource monitor has terminated")
+
+
+def noise(output: str) -> list[str]:
+    """The lines of a command's output that are no message for the user."""
+    return [line for line in output.splitlines() if any(word in line for word in _NOISE)]
+
+
 @dataclass
 class Ended:
     """A command that has ended: its exit status and all that it printed."""
@@ -157,9 +166,14 @@ class Workspace:
         (self.folder / "__main__.py").write_text(text)
 
     def pulumi(
-        self, *arguments: str, fails: bool = False, env: Mapping[str, str] | None = None, given: str = ""
+        self,
+        *arguments: str,
+        fails: bool = False,
+        noisy: bool = False,
+        env: Mapping[str, str] | None = None,
+        given: str = "",
     ) -> Ended:
-        """Run a command; it has to end as foretold."""
+        """Run a command; it has to end as foretold, and without noise unless it is foretold."""
         ended = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.folder,
@@ -172,6 +186,7 @@ class Workspace:
             check=False,
         )
         assert (ended.returncode != 0) is fails, ended.stdout
+        assert noisy or not noise(ended.stdout), ended.stdout
         return Ended(ended.returncode, ended.stdout)
 
     def begin_up(self, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":

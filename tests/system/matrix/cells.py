@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from pulumi.runtime.proto import provider_pb2
 
 from pulumi_koreai.api.declared import DeployRequest
-from pulumi_koreai.core.state import RESULTS
+from pulumi_koreai.core.spec import RESULTS
 from pulumi_koreai.emulator import KINDS, Emulator, Options
 from pulumi_koreai.emulator.faults import Answer, Cut, OddJob, Reset, Someone
 from tests.host import harness

@@ -23,16 +23,16 @@ def quickened(effect: Effect) -> Effect:
 
 
 def main() -> None:
-    from pulumi_koreai import provider  # noqa: PLC0415 - only in a host's process
+    from pulumi_koreai import adapter  # noqa: PLC0415 - only in a host's process
 
-    class Clock(provider.CallClock):
+    class Clock(adapter.CallClock):
         def monotonic(self) -> float:
             return time.monotonic() * SPEED
 
         def sleep(self, seconds: float) -> None:
             current_call().sleep(max(seconds, 0.0) / SPEED)
 
-    provider.CallClock = Clock  # type: ignore[misc] # before the process's service is made
+    adapter.CallClock = Clock  # type: ignore[misc] # before the process's service is made
     module = sys.argv.pop(1)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
