@@ -16,6 +16,8 @@ from pulumi_koreai.api.errors import (
     BadAnswer,
     Busy,
     ConfigError,
+    ExportProblem,
+    ExportUnusable,
     Forbidden,
     ForeignAnswer,
     JobError,
@@ -85,7 +87,14 @@ def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
 
 
 def test_no_class_is_left_out_of_these_tests() -> None:
-    assert set(classes().values()) == {KoreaiError, ConfigError, *API_ERRORS, *JOB_ERRORS}
+    assert set(classes().values()) == {KoreaiError, ConfigError, ExportUnusable, *API_ERRORS, *JOB_ERRORS}
+
+
+def test_an_export_that_is_of_no_use_survives_pickling() -> None:
+    error = ExportUnusable("cm-1", ExportProblem.REFUSED, "HTTP status 403")
+    assert str(error) == "export of cm-1: the download was refused (HTTP status 403)"
+    back = pickle.loads(pickle.dumps(error))
+    assert (str(back), vars(back)) == (str(error), vars(error))
 
 
 def api_error(kind: type[ApiError], status: int = 418) -> ApiError:

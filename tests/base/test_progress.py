@@ -20,7 +20,7 @@ job_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_siz
 statuses = st.just("") | st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1)
 jobs = st.builds(
     JobProgress,
-    st.sampled_from(["deploy", "undeploy"]),
+    st.sampled_from(["deploy", "undeploy", "export"]),
     job_ids,
     st.none() | st.integers(0, 100),
     statuses,
@@ -48,7 +48,7 @@ def test_a_job_s_line_is_read_back_as_exactly_as_it_is_shown(job: JobProgress) -
 @given(
     st.builds(RateLimitWait, st.floats(0, 1e6))
     | st.builds(Retry, st.sampled_from(RetryReason), st.just(503))
-    | st.builds(AnswerWait, st.sampled_from(["deploy", "undeploy"]), st.floats(0, 1e6))
+    | st.builds(AnswerWait, st.sampled_from(["deploy", "undeploy", "export"]), st.floats(0, 1e6))
 )
 def test_another_line_is_no_job_s(progress: Progress) -> None:
     assert parsed(formatted(progress)) is None

@@ -7,7 +7,7 @@ from typing import Self
 
 from pulumi_koreai.api.client import Client
 from pulumi_koreai.api.declared import DeployRequest
-from pulumi_koreai.api.dock_job import Action, DockJob
+from pulumi_koreai.api.dock_job import DockJob, JobAction
 from pulumi_koreai.api.errors import AbsenceInDoubt, ForeignAnswer, NotFound, RateLimited, ServerError
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.api.watch import Watch, watched
@@ -160,7 +160,7 @@ class FakePlatform(Client):
         self.began = self.now.now
         return watched(watch, lambda: self._next(f"undeploy {model_id}", until))
 
-    def job(self, job_id: str, model_id: str, action: Action, until: float) -> DockJob:
+    def job(self, job_id: str, model_id: str, action: JobAction, until: float) -> DockJob:
         what = f"job {job_id} {action} {model_id}"
         if self.looks is None:
             return self._next(what, until)

@@ -17,7 +17,7 @@ from urllib3.util import Retry as RetryPolicy
 from ..base.clock import Clock, SystemClock
 from ..base.progress import Note, NoteKind, RateLimitWait, Reporter, Retry, RetryReason, Silent
 from .declared import DeployRequest
-from .dock_job import Action, DockJob
+from .dock_job import DockJob, JobAction
 from .errors import (
     Advice,
     AdviceKind,
@@ -210,7 +210,23 @@ class Client:
         """Hold no place under the rate limit for a deploy of this model any more: none follows."""
         self._pacer.give_back(_ACCOUNT, model_id)
 
-    def job(self, job_id: str, model_id: str, action: Action, until: float) -> DockJob:
+    def export(self, model_id: str, until: float) -> DockJob:
+        """Begin an export of a model, which changes nothing: it is sent again where that can help.
+
+        Args:
+            model_id: the model.
+            until: the deadline, an instant of the clock.
+
+        Raises:
+            NotFound: there is no such model for this key, says who answers; see `is_known`.
+            ApiError: any other failure.
+        """
+        path = f"/api/public/models/{quote(model_id, safe='')}/export"
+        purpose = f"exporting {model_id}"
+        operation = ApiCall("POST", path, purpose, "export models", _REPEATABLE, 10, 60, "EXPORT", model_id)
+        return self._send(self._session, operation, until)
+
+    def job(self, job_id: str, model_id: str, action: JobAction, until: float) -> DockJob:
         """Ask how a dock job of this model and action is.
 
         Raises:

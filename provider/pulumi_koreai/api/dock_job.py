@@ -19,10 +19,15 @@ from pydantic import (
     model_validator,
 )
 
+from ..base.progress import JobVerb
 from .messages import MESSAGE_KEYS, clean, message_in
 
 Action = Literal["DEPLOY", "UNDEPLOY"]
+"""What changes a deployment."""
+JobAction = Literal["DEPLOY", "UNDEPLOY", "EXPORT"]
+"""What a dock job of a model does."""
 
+_VERBS: Final[Mapping[JobAction, JobVerb]] = {"DEPLOY": "deploy", "UNDEPLOY": "undeploy", "EXPORT": "export"}
 _ID_SPELLINGS: Final = ("dock-statusId", "dockStatusId", "dockstatusId", "_id")
 
 
@@ -102,6 +107,11 @@ class DockJob(BaseModel):
         return message_in(self.raw.get("response")) or message_in(
             {key: value for key, value in self.raw.items() if key in MESSAGE_KEYS}
         )
+
+
+def verb_of(action: JobAction) -> JobVerb:
+    """The word for an action."""
+    return _VERBS[action]
 
 
 def _id_in(value: object) -> str:

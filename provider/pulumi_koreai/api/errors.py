@@ -18,10 +18,11 @@
     │       ├── Busy            another job is under way on the model
     │       ├── RateLimited     429
     │       └── ServerError     5xx
-    └── JobError                one dock job: its id, action and last status
-        ├── JobFailed           it ended FAILED; the platform's reason
-        └── JobTimeout          it did not end in time (also a TimeoutError)
-            └── JobStuck        nor the time before, in a status that is not known here
+    ├── JobError                one dock job: its id, action and last status
+    │   ├── JobFailed           it ended FAILED; the platform's reason
+    │   └── JobTimeout          it did not end in time (also a TimeoutError)
+    │       └── JobStuck        nor the time before, in a status that is not known here
+    └── ExportUnusable          a model's export that can't be fetched, or has nothing to make an entry of
 
 Each carries its facts as fields and survives pickling. Its text says what was tried and what came back; what to do now
 is its `advice`, for which each front end has its own words (`core/renderer.py`).
@@ -68,6 +69,7 @@ class AdviceKind(Enum):
     BRING_THE_OTHER_UP = auto()  # the model
     CONFIRM_DEPLOY = auto()  # the model
     KEY_CANT_DEPLOY = auto()
+    EXPORT_BY_HAND = auto()  # the model
 
 
 @dataclass(frozen=True)
@@ -286,3 +288,36 @@ class JobTimeout(JobError, TimeoutError):
 
 class JobStuck(JobTimeout):
     """For a second time the job has not left a status that is not known here, which may well be its end."""
+
+
+class ExportProblem(Enum):
+    """What is wrong with an export; the value is the phrase for it. None has a word of the address: it is a secret."""
+
+    NO_ADDRESS = "the job has ended well, and its answers have no address to download from"
+    BAD_ADDRESS = "the address to download from is not used: it is not one of https, or leads to this machine"
+    NOT_REACHED = "no connection to the address to download from"
+    REFUSED = "the download was refused"
+    REDIRECTED = "the download was redirected too often"
+    BROKEN = "the download broke off"
+    TOO_SLOW = "the download did not end in time"
+    TOO_LARGE = "the download is too large"
+    NOT_STORED = "the download can't be stored"
+    NO_ARCHIVE = "what was downloaded is not a zip or tar archive that can be read"
+    NO_CONFIG = "there is no `deployconfig.json` in the archive"
+    SEVERAL_CONFIGS = "there are several different `deployconfig.json` in the archive"
+    BAD_CONFIG = "the `deployconfig.json` in the archive can't be read as JSON"
+
+
+class ExportUnusable(KoreaiError):
+    """A model's export that can't be fetched, or has nothing to make an entry of.
+
+    Attributes:
+        model_id: the model.
+        problem: what is wrong.
+        detail: what more there is to say of it, "" for nothing.
+    """
+
+    def __init__(self, model_id: str, problem: ExportProblem, detail: str = "") -> None:
+        self.model_id, self.problem, self.detail = model_id, problem, detail
+        self.advice = (Advice(AdviceKind.EXPORT_BY_HAND, model_id),)
+        super().__init__(f"export of {model_id}: {problem.value}" + (f" ({detail})" if detail else ""))

@@ -11,7 +11,7 @@ from urllib3.util import Retry as RetryPolicy
 
 from ..base.clock import Clock
 from ..base.progress import AnswerWait, JobVerb, Note, NoteKind, Reporter
-from .dock_job import Action, DockJob
+from .dock_job import DockJob, JobAction, verb_of
 from .errors import Advice, AdviceKind, AnswerLost, ApiError, BadAnswer, NotSent, RateLimited, Refused, WrongJob
 from .inflight import GivenUp, InFlight
 from .messages import message_in
@@ -39,7 +39,7 @@ class ApiCall:
     retries: RetryPolicy
     connect_seconds: float
     read_seconds: float
-    action: Action
+    action: JobAction
     model_id: str
     job_id: str = ""
     ends_outage: bool = False
@@ -47,7 +47,7 @@ class ApiCall:
 
     @property
     def verb(self) -> JobVerb:
-        return "deploy" if self.action == "DEPLOY" else "undeploy"
+        return verb_of(self.action)
 
 
 class Exchanger:

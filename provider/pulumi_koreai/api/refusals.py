@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 
 from . import evidence
-from .dock_job import Action
+from .dock_job import JobAction
 from .errors import (
     AbsenceInDoubt,
     Advice,
@@ -55,7 +55,7 @@ class RefusedAnswer:
     status: int
     answer: JsonValue
     location: str
-    action: Action
+    action: JobAction
     model_id: str
     job_id: str
     scope: str

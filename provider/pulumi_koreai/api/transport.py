@@ -87,15 +87,22 @@ class _Session(requests.Session):
 
 def new_session(settings: Settings) -> requests.Session:
     """A session that sends the key, and nothing that it was not told to: no cookie, no `~/.netrc`, no redirect."""
+    session = keyless_session(settings.host)
+    session.headers.update({"Accept": "application/json", "x-api-key": settings.api_key})
+    return session
+
+
+def keyless_session(url: str) -> requests.Session:
+    """A session for this URL that sends no key, and nothing else that it was not told to; it follows no redirect."""
     session = _Session()
     adapter = _Adapter(pool_maxsize=2 * CONNECTIONS_MAX)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "x-api-key": settings.api_key})
+    session.headers["User-Agent"] = USER_AGENT
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # Otherwise requests would add the Authorization header of a ~/.netrc entry.
     session.auth = lambda request: request
-    if is_loopback(settings.host):
+    if is_loopback(url):
         session.trust_env = False
     return session
 
@@ -113,7 +120,7 @@ def read_body(response: requests.Response, clock: Clock, until: float) -> Body:
     """
     content = bytearray()
     try:
-        while block := _block(response):
+        while block := next_block(response):
             content += block
             if len(content) > _BODY_MAX_BYTES:
                 break
@@ -176,8 +183,12 @@ def _closed(beginning: str) -> str | None:
     return None
 
 
-def _block(response: requests.Response) -> bytes:
-    """What has come of the body: not a full block, as each byte that trickles in would renew the socket's timeout."""
+def next_block(response: requests.Response) -> bytes:
+    """What has come of the body, b"" at its end: no full block, as each byte of a trickle would renew the timeout.
+
+    Raises:
+        requests.RequestException: it broke off.
+    """
     try:
         return bytes(response.raw.read1(_BLOCK_BYTES, decode_content=True))
     except ReadTimeoutError as error:

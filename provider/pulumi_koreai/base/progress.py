@@ -7,11 +7,11 @@ log: the two stand side by side, and a property test holds them together.
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 from .durations import seconds, spoken
 
-JobVerb: TypeAlias = Literal["deploy", "undeploy"]
+JobVerb: TypeAlias = Literal["deploy", "undeploy", "export"]
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def formatted(progress: Progress) -> str:
 
 _DURATION: Final = r"(?:\d+[hms]){1,2}"
 _JOB_LINE: Final = re.compile(
-    rf"(?P<verb>deploy|undeploy)ing(?: (?P<percent>\d+) %)?(?:, (?P<elapsed>{_DURATION}) so far)?"
+    rf"(?P<verb>deploy|undeploy|export)ing(?: (?P<percent>\d+) %)?(?:, (?P<elapsed>{_DURATION}) so far)?"
     rf'(?:, ~(?P<left>{_DURATION}) left)?(?:, status "(?P<status>.+)")?, job (?P<job_id>\S+)'
 )
 
@@ -190,7 +190,7 @@ def parsed(line: str) -> JobProgress | None:
     if parts is None:
         return None
     return JobProgress(
-        "undeploy" if parts["verb"] == "undeploy" else "deploy",
+        cast("JobVerb", parts["verb"]),
         parts["job_id"],
         None if parts["percent"] is None else int(parts["percent"]),
         parts["status"] or "",

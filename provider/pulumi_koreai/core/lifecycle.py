@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from ..api.declared import DeployRequest
-from ..api.dock_job import Action, DockJob
+from ..api.dock_job import Action, DockJob, verb_of
 from ..api.errors import (
     AbsenceInDoubt,
     Advice,
@@ -31,7 +31,7 @@ from ..base.progress import Note, NoteKind, Reporter
 from .polling import pause_before_poll
 from .recovery import Trace
 from .rules import UNCONFIRMED_STATUS, UNKNOWN_STATUS, Goal, ModelState, Record, Step, next_step
-from .telling import Overheard, action_of, progress_of, verb_of
+from .telling import Overheard, action_of, progress_of
 
 if TYPE_CHECKING:
     from ..api.client import Client

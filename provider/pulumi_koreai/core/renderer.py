@@ -68,6 +68,8 @@ ADVICE: Mapping[AdviceKind, str] = {
     " resource, then run `{apply}` again; or take its entry out, and {subject} is undeployed.",
     AdviceKind.KEY_CANT_DEPLOY: "The deploy that is to follow would be refused too: the model was left running. Let the"
     " key in {api_key} deploy models, or set one that may, then run `{apply}` again.",
+    AdviceKind.EXPORT_BY_HAND: "Export {subject} in the console instead, and make the entry of the `deployconfig.json`"
+    " in that file.",
     AdviceKind.RUN_AGAIN: "Run the command again: an undeploy may be repeated.",
 }
 """What to do, by its kind. `{apply}`, `{host}` and the like are the front end's own; `{subject}` is the advice's."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from ..api.dock_job import verb_of
 from ..api.errors import Advice, AdviceKind, ConfigError, JobStuck, JobTimeout, KoreaiError
 from ..api.settings import Settings
 from ..base.clock import Clock
@@ -23,7 +24,6 @@ from .lifecycle import Lifecycle, OutcomeUnknown
 from .recovery import Owner, Recovered, Trace, astray, held, is_pending
 from .rules import Goal, ModelState, Operation, Record, next_step
 from .stopped import Stopped
-from .telling import verb_of
 
 if TYPE_CHECKING:
     from ..api.client import Client

@@ -1,7 +1,7 @@
 """What is told of a job while it is waited on."""
 
-from ..api.dock_job import Action, DockJob
-from ..base.progress import JobProgress, JobVerb, Note, Progress, Reporter
+from ..api.dock_job import Action, DockJob, JobAction, verb_of
+from ..base.progress import JobProgress, Note, Progress, Reporter
 from .rules import Record
 
 
@@ -25,12 +25,7 @@ def action_of(record: Record) -> Action:
     return "UNDEPLOY" if record.last_action == "UNDEPLOY" else "DEPLOY"
 
 
-def verb_of(action: Action) -> JobVerb:
-    """The word for an action."""
-    return "deploy" if action == "DEPLOY" else "undeploy"
-
-
-def progress_of(job: DockJob, action: Action, elapsed: float | None) -> JobProgress:
+def progress_of(job: DockJob, action: JobAction, elapsed: float | None) -> JobProgress:
     """How a job is doing.
 
     Args:

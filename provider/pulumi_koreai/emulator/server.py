@@ -19,6 +19,7 @@ from aiohttp import web
 from .console import Console, Recorded
 from .control import add_routes
 from .deploy_body import Json
+from .downloads import add_downloads, download_url
 from .faults import Script, ScriptedFault
 from .injector import Injector
 from .platform import Changes, EmulatedJob, EmulatorSettings, Model, Refusal, random_ids
@@ -117,6 +118,7 @@ class Server(Console):
         """
         app = web.Application(client_max_size=_BODY_MAX_BYTES)
         add_routes(app, self, self.injector, self._leave)
+        add_downloads(app, self)
         app.router.add_route("*", "/{path:.*}", self._public)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -205,21 +207,20 @@ class Server(Console):
         this = asked(request.method, request.rel_url.raw_path)
         if this is None:
             raise Refusal(404, "NOT_FOUND", f"Cannot {request.method} {request.rel_url.raw_path}")
-        account = self._account(request, this.operation)
+        account, origin = self._account(request, this.operation), str(request.url.origin())
         match this.operation:
             case "dock-status":
-                return self._answer(self.platform.dock_status(this.subject), "_id")
+                return self._answer(self.platform.dock_status(this.subject), "_id", origin)
             case "export":
-                return self._answer(self.platform.export(account, this.subject), "_id")
+                return self._answer(self.platform.export(account, this.subject), "_id", origin)
             case "undeploy":
-                return self._answer(self.platform.undeploy(account, this.subject), "dock-statusId")
+                return self._answer(self.platform.undeploy(account, this.subject), "dock-statusId", origin)
             case "deploy":
                 if request.content_type != "application/json":
                     raise Refusal(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json")
                 model_type = request.query.get("modelType")
-                return self._answer(
-                    self.platform.deploy(account, this.subject, model_type, parsed_body(body)), "dock-statusId"
-                )
+                job = self.platform.deploy(account, this.subject, model_type, parsed_body(body))
+                return self._answer(job, "dock-statusId", origin)
 
     def _account(self, request: web.Request, scope: Operation) -> str:
         """Who asks, for the rate limits: not the key itself, which is kept nowhere."""
@@ -230,7 +231,7 @@ class Server(Console):
             raise Refusal(403, "FORBIDDEN", f"The API key lacks the scope {scope}")
         return sha256(key.encode(errors="surrogateescape")).hexdigest()
 
-    def _answer(self, job: EmulatedJob, name_in_samples: str) -> dict[str, Json]:
+    def _answer(self, job: EmulatedJob, name_in_samples: str, origin: str) -> dict[str, Json]:
         spelling = self.options.spelling
         answer: dict[str, Json] = {
             name_in_samples if spelling == "as-in-samples" else spelling: job.id,
@@ -245,7 +246,7 @@ class Server(Console):
         if job.status == "FAILED":
             answer |= failed(job.oddity.shape, job.reason or "")
         elif job.status == "SUCCESS" and job.action == "EXPORT":
-            answer["response"] = {"downloadUrl": f"https://downloads.invalid/{job.model_id}.tar"}
+            answer["response"] = {"downloadUrl": download_url(origin, job)}
         return answer
 
 

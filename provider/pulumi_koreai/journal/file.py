@@ -1,5 +1,6 @@
 """The file of a journal: durable, private, bounded, shared by processes, and never in the way of a deployment."""
 
+import errno
 import os
 import stat
 import sys
@@ -79,6 +80,15 @@ class Journals:
                 path = self._folder / f"{quote(stack, safe='')}.jsonl"
                 self._journals[stack] = Journal(path, self._now, self._tell)
             return self._journals[stack]
+
+    def trouble(self) -> Trouble | None:
+        """Why no journal could be written in the folder; None where one could. Writes nothing."""
+        there = next(path for path in (self._folder, *self._folder.parents) if path.exists())
+        if not there.is_dir():
+            return Trouble(TroubleKind.NOT_WRITTEN, self._folder, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            return Trouble(TroubleKind.NOT_WRITTEN, self._folder, os.strerror(errno.EACCES))
+        return None
 
 
 class Journal:
