@@ -13,7 +13,7 @@ import pytest
 import runtime_lock
 from pulumi_koreai import __version__
 from pulumi_koreai.emulator import Emulator
-from pulumi_koreai.pipeline.init import InitError
+from pulumi_koreai.pipeline.init import InitError, NameRefusedError
 from pulumi_koreai.pipeline.requirements import NoHashError, PackageError, ask_index
 from tests.pipeline.projects import DIGEST, initialised, yaml_of
 from tests.pipeline.workflows import linter, workflow
@@ -88,7 +88,7 @@ def test_a_folder_s_name_becomes_one_that_the_engine_takes(name: str, written: s
     "asked", [{"name": "a b"}, {"name": ""}, {"stack": "../x"}, {"stack": "a b"}, {"stack": "$(x)"}]
 )
 def test_a_name_that_can_t_be_one_is_refused_before_anything_is_written(asked: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(InitError, match=f"^--{next(iter(asked))}: "):
+    with pytest.raises(NameRefusedError, match=f"^--{next(iter(asked))}: "):
         initialised(tmp_path / "models", **asked)
     assert list(tmp_path.iterdir()) == []
 

@@ -8,7 +8,7 @@ import typer
 
 from ..api.messages import clean
 from ..base.status import ExitStatus
-from ..pipeline.init import DEV_STACK, CiSystem, InitError, InitOutcome, KeptFile, NewProject, init_project
+from ..pipeline.init import DEV_STACK, CiSystem, InitError, InitOutcome, KeptFile, NameRefusedError, NewProject, init_project
 from ..pipeline.requirements import REQUIREMENTS_FILE, PackageError
 from .output import give_up
 
@@ -43,6 +43,8 @@ def command(
         outcome = init_project(NewProject(folder, name, stack, ci, policy, package))
     except PackageError as error:
         return give_up(f"--package: {error}", ExitStatus.USAGE)
+    except NameRefusedError as error:
+        return give_up(error, ExitStatus.USAGE)
     except InitError as error:
         return give_up(error)
     for line in _lines(outcome):

@@ -41,6 +41,10 @@ _GITHUB: Final = {
 _POLICY: Final = ("PulumiPolicy.yaml", "__main__.py", "README.md", "example.json")
 
 
+class NameRefusedError(Exception):
+    """A name can't be that of a project or a stack; the message says whose, and what it may have."""
+
+
 class InitError(Exception):
     """The project can't be written; the message says why, and what to do."""
 
@@ -121,17 +125,18 @@ def init_project(new: NewProject) -> InitOutcome:
     """Write the files of a project that are not there.
 
     Raises:
-        InitError: a name can't be one, the folder is another language's project, or a file can't be read or written.
+        NameRefusedError: a name can't be one.
+        InitError: the folder is another language's project, or a file can't be read or written.
         PackageError: `package` can't be pinned.
     """
     stack_file = f"Pulumi.{new.stack.rpartition('/')[2]}.yaml"
     parts = new.stack.split("/")  # of an organisation and a project, where it is theirs
     if len(parts) > 3 or not all(map(_NAME.fullmatch, parts)):
-        raise InitError("--stack: a stack's name has letters, digits, `_`, `.` and `-`, 100 at most.")
+        raise NameRefusedError("--stack: a stack's name has letters, digits, `_`, `.` and `-`, 100 at most.")
     folder = new.folder.absolute()
     name = new.name if new.name is not None else re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name)[:100]
     if not _NAME.fullmatch(name):
-        raise InitError("--name: a project's name has letters, digits, `_`, `.` and `-`, 100 at most.")
+        raise NameRefusedError("--name: a project's name has letters, digits, `_`, `.` and `-`, 100 at most.")
     existing = _existing(folder)
     extras = [*(["emulator"] if new.stack == DEV_STACK else []), *(["policy"] if new.policy else [])]
     pinned = requirements(new.package, extras, new.hash_of)
