@@ -8,7 +8,7 @@ import pytest
 
 from pulumi_koreai.api.declared import DeployRequest
 from pulumi_koreai.core import state
-from pulumi_koreai.core.recovery import BELIEVED_SECONDS, Owner, Recovered, Trace, open_call
+from pulumi_koreai.core.recovery import BELIEVED_SECONDS, Owner, Recovered, Trace, astray, open_call
 from pulumi_koreai.core.rules import PARAMETERS_UNKNOWN, Goal, ModelState, Record, Step, steps_ahead
 from pulumi_koreai.core.service import Service
 from pulumi_koreai.core.spec import ModelSpec
@@ -232,3 +232,15 @@ def test_a_creation_of_what_the_state_has_is_a_new_one(desk: Desk, *, in_state: 
     create()
     create()
     assert platform.commands == [f"deploy {MODEL}"] * (2 if in_state else 1)
+
+
+@pytest.mark.parametrize("status, is_astray", [("", True), ("SUCCESS", True), ("FAILED", False)])
+def test_only_an_undeploy_that_may_have_changed_something_is_astray(
+    desk: Desk, status: str, *, is_astray: bool
+) -> None:
+    trace = desk.undeploys(CHAT, UP)
+    if status:
+        trace.ended("ds-1", status)
+    owners = [Owner(CHAT, MODEL, UP)]
+    found = astray(desk.journal, desk.journal.last_calls(), owners)
+    assert bool(found) is is_astray, "what failed has left the model as the state has it"

@@ -1,6 +1,7 @@
 """`koreai adopt MODEL_ID`: from a model that runs on the emulator to an entry that `koreai check` takes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +12,14 @@ from pulumi_koreai.api.errors import ConfigError, ExportProblem, ExportUnusable,
 from pulumi_koreai.api.settings import Settings
 from pulumi_koreai.emulator import Emulator, Options
 from pulumi_koreai.pipeline.adoption import (
+    Adoption,
     adopt,
     adoption_remarks,
     entries_yaml,
     settings_for_adoption,
-    with_entries,
 )
 from pulumi_koreai.pipeline.project_engine import EngineFailed
-from pulumi_koreai.stackfile.adopt import CantInsert
+from pulumi_koreai.stackfile.adopt import CantInsert, insert_into
 from pulumi_koreai.stackfile.check import findings
 from tests.core.fakes import REQUEST, Told
 from tests.pipeline.fake_engine import FakeEngine
@@ -46,27 +47,37 @@ def runs(emulator: Emulator, model_id: str, name: str = "Support Chat") -> dict[
     return body
 
 
-def test_an_entry_is_what_runs(emulator: Emulator, settings: Settings) -> None:
+def with_entries(folder: Path, adoptions: list[Adoption]) -> str:
+    """A stack's file with the entries in it."""
+    file = folder / "stack.yaml"
+    file.write_text(FILE)
+    insert_into(file, {one.name: one.entry for one in adoptions})
+    return file.read_text()
+
+
+def test_an_entry_is_what_runs(emulator: Emulator, settings: Settings, tmp_path: Path) -> None:
     runs(emulator, "cm-1")
     told = Told()
     (adopted,) = adopt(settings, ["cm-1"], reporter=told)
     assert adopted.complete, adoption_remarks([adopted])
     assert adopted.name == "support-chat"
     assert adopted.entry["adopt"] is True
-    text = with_entries(FILE, [adopted])
+    text = with_entries(tmp_path, [adopted])
     assert findings(text.encode()) == []
-    (entry,) = yaml.safe_load(text)["config"]["koreai-models:models"].values()
+    (entry,) = yaml.safe_load(text)["config"]["koreai:models"].values()
     assert entry["modelId"] == "cm-1"
     assert entry["deviceType"] == REQUEST.device_type
     assert entry["hyperParameters"]["maxTokens"] == 256
-    assert entries_yaml([adopted], 4) in text
+    assert entries_yaml([adopted]) in text
     first, *_ = emulator.requests()
     assert (first.method, first.status) == ("POST", 200)
     assert any(line.startswith("exporting") for line in told.progressed)
     assert emulator.model("cm-1").state == "Deployed", "its callers notice nothing"
 
 
-def test_several_at_once_and_one_that_fails_holds_up_no_other(emulator: Emulator, settings: Settings) -> None:
+def test_several_at_once_and_one_that_fails_holds_up_no_other(
+    emulator: Emulator, settings: Settings, tmp_path: Path
+) -> None:
     runs(emulator, "cm-1", "chat_v2")
     runs(emulator, "cm-2", "chat")
     first, second, lost, idle = adopt(settings, ["cm-1", "cm-2", "cm-unknown", "cm-3"])
@@ -74,14 +85,14 @@ def test_several_at_once_and_one_that_fails_holds_up_no_other(emulator: Emulator
     assert isinstance(lost.failure, NotFound)
     assert isinstance(idle.failure, ExportUnusable)
     assert idle.failure.problem is ExportProblem.NO_CONFIG
-    assert findings(with_entries(FILE, [first, second]).encode()) == []
+    assert findings(with_entries(tmp_path, [first, second]).encode()) == []
     posts = [one.number for one in emulator.requests() if one.method == "POST"]
     assert posts == [1, 2, 3, 4], "all are begun before the first is waited on"
     remarks = "\n".join(adoption_remarks([first, second, lost, idle]))
     assert "there is no `deployconfig.json` in the archive" in remarks
     assert "Export cm-3 in the console instead" in remarks
     assert "/api/v1/account/" not in remarks
-    assert entries_yaml([lost, idle], 4) == ""
+    assert entries_yaml([lost, idle]) == ""
 
 
 def test_names_that_are_given(emulator: Emulator, settings: Settings) -> None:
@@ -100,11 +111,14 @@ def test_what_is_missing_is_to_be_filled_in(emulator: Emulator, settings: Settin
     assert not any("\x1b" in line for line in remarks)
 
 
-def test_an_entry_that_is_there_already_changes_nothing(emulator: Emulator, settings: Settings) -> None:
+def test_an_entry_that_is_there_already_changes_nothing(emulator: Emulator, settings: Settings, tmp_path: Path) -> None:
     runs(emulator, "cm-1")
-    adopted = adopt(settings, ["cm-1"])
+    runs(emulator, "cm-2")
+    first, second = adopt(settings, ["cm-1", "cm-2"])
+    before = with_entries(tmp_path, [second])
     with pytest.raises(CantInsert):
-        with_entries(with_entries(FILE, adopted), adopted)
+        insert_into(tmp_path / "stack.yaml", {one.name: one.entry for one in (first, second)})
+    assert (tmp_path / "stack.yaml").read_text() == before, "all of them, or none"
 
 
 def test_a_key_without_the_scope(emulator: Emulator) -> None:

@@ -30,7 +30,7 @@ from tests.system.engine.workspace import KEY, ROOT, Workspace
 PROJECT = """
 name: models
 runtime: {name: python, options: {virtualenv: .venv}}
-plugins: {providers: [{name: pulumi-python, path: .venv/bin}]}
+plugins: {providers: [{name: pulumi-python, path: .venv/libexec/koreai}]}
 """
 
 
@@ -154,7 +154,10 @@ def test_a_project_s_file_that_can_t_be_read(fake: FakeEngine, text: str) -> Non
     [
         ("name: models\nruntime: python\n", Detail.HOST_NOT_NAMED),
         ("name: models\nruntime: 7\nplugins: [x]\n", Detail.HOST_NOT_NAMED),
-        ("name: m\nruntime: python\nplugins: {providers: [{name: other, path: .venv/bin}]}\n", Detail.HOST_NOT_NAMED),
+        (
+            "name: m\nruntime: python\nplugins: {providers: [{name: other, path: .venv/libexec/koreai}]}\n",
+            Detail.HOST_NOT_NAMED,
+        ),
         (
             "name: m\nruntime: python\nplugins: {providers: [{name: pulumi-python, path: nowhere}]}\n",
             Detail.HOST_MISSING,

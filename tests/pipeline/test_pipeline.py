@@ -77,7 +77,9 @@ def test_a_deletion_that_is_left_over_is_seen_by_a_night_and_done_by_the_next_up
     assert runner.stacks == ["test"]
     workspace.sent()
     assert runner.run("up", "up").code == 0
-    assert workspace.sent() == ["undeploy cm-1", "wait undeploy cm-1"]
+    assert workspace.sent() == ["wait undeploy cm-1", "undeploy cm-1", "wait undeploy cm-1"], (
+        "the failed job is asked for"
+    )
 
 
 @pytest.mark.nightly
@@ -92,6 +94,7 @@ def test_a_protection_that_comes_or_goes_alone_is_a_change(workspace: Workspace,
         assert workspace.resource("chat").get("protect", False) is protect
 
 
+@OLDEST_ENGINE
 @pytest.mark.nightly
 def test_a_stack_of_an_organisation_has_its_files_by_the_last_part_of_its_name(
     workspace: Workspace, runner: Runner, forge: ForgeServer

@@ -22,8 +22,10 @@ COMMANDS: Final = {
     "preview": "Show what `up` would do. Sends nothing.",
     "up": "Bring a stack to what is declared, and report on it.",
     "drift": "Look whether a stack is as declared.",
-    "adopt": "Write an entry for a model that is already deployed. Sends nothing.",
+    "status": "Show each model's state, and the job under way.",
+    "adopt": "Write entries for models that are already deployed.",
     "report": "Say what a preview or a run means to the models.",
+    "doctor": "Find out what is missing, and what to do about it.",
     "schema": "Print the JSON Schema of stack files, for editors.",
     "emulator": "Serve the platform's API for models on this machine.",
 }

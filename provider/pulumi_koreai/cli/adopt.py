@@ -1,33 +1,55 @@
 """`koreai adopt`."""
 
+import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
 
+from ..api.errors import ConfigError
 from ..api.messages import clean
+from ..base.progress import Note, Progress, formatted
 from ..base.status import ExitStatus
 from ..core.spec import FileSpec, descriptions, file_spelling
-from ..stackfile.adopt import CantInsert, Export, NoExport, as_yaml, entry_of, insert_into, read_export
+from ..pipeline.adoption import (
+    Adoption,
+    adopt,
+    adoption_of,
+    adoption_remarks,
+    entries_yaml,
+    settings_for_adoption,
+)
+from ..pipeline.project_engine import EngineFailed, ProjectEngine
+from ..stackfile.adopt import CantInsert, NoExport, insert_into, read_export
 from ..stackfile.project import Project, ProjectError
+from ..stackfile.terms import PULUMI
 from .output import give_up
 from .stacks import StackOption
 
 MORE: Final = """
 Examples:
+  koreai adopt cm-77… --stack prod
+  koreai adopt cm-77… cm-88… >entries.yaml
   koreai adopt cm-77… --export deployconfig.json --name support-chat --stack prod
-  unzip -p export.zip '*deployconfig.json' | koreai adopt cm-77… --export - --name support-chat
+  unzip -p export.zip '*deployconfig.json' | koreai adopt cm-77… --export -
 
-The entry has `adopt: true`. Without an export it is a form, with `null` where something has to be filled in. Exit
-status: 0 done; 1 something has to be filled in by hand, and nothing is put into a file; 2 a file can't be used.
+The platform is asked for the models' exports, which changes nothing, with the host and the key of the stack, else of
+the one that is selected, else of KOREAI_HOST and KOREAI_API_KEY. With --export nothing is sent. Each entry has
+`adopt: true`. Exit status: 0 done; 1 an export can't be had, or something has to be filled in by hand, and nothing is
+put into a file; 2 the command line is wrong, or a file can't be used.
 """
 _DESCRIBED: Final = descriptions(FileSpec, file_spelling)
+_OF_ONE: Final = "--export, --name and --deployment-name are for one model alone"
 
 
 def command(
-    model_id: Annotated[str, typer.Argument(metavar="MODEL_ID", help=_DESCRIBED["model_id"])],
-    name: Annotated[str, typer.Option(help="The entry's name: that of the resource in the stack.")],
+    model_ids: Annotated[list[str], typer.Argument(metavar="MODEL_ID", help=_DESCRIBED["model_id"])],
+    name: Annotated[
+        str | None, typer.Option(help="The entry's name: that of the resource in the stack. (The deployment's.)")
+    ] = None,
     export: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="The deployconfig.json of the model's export; - is the standard input."),
@@ -40,31 +62,52 @@ def command(
     ] = None,
     stack: StackOption = None,
 ) -> ExitStatus:
-    """Write the entry."""
+    """Write the entries."""
+    wanted = list(dict.fromkeys(model_ids))
+    if len(wanted) > 1 and (name or export or deployment_name):
+        raise typer.BadParameter(_OF_ONE)
     try:
         file = Project.read().stack_file(stack) if stack else None
-        found = read_export(_text(export)) if export else Export()
+        if export:
+            found = read_export(_text(export))
+            adoptions = [adoption_of(found, wanted[0], name, deployment_name, model_type)]
+        else:
+            engine = ProjectEngine.find(Path())
+            settings = settings_for_adoption(engine, stack, os.environ)
+            with _progress() as line:
+                adoptions = adopt(
+                    settings,
+                    wanted,
+                    name=name,
+                    deployment_name=deployment_name,
+                    model_type=model_type,
+                    reporter=line,
+                )
     except ProjectError as error:
         return give_up(error, ExitStatus.USAGE)
     except OSError as error:
         return give_up(f"{clean(export or '')}: can't be opened: {error.strerror}", ExitStatus.USAGE)
     except (NoExport, UnicodeDecodeError) as error:
         return give_up(f"{clean(export or '')}: {error}", ExitStatus.USAGE)
-    entry, faults = entry_of(found, model_id, deployment_name, model_type)
-    remarks = [
-        *(f"left out, as it is no parameter of a deployment: {path}" for path in found.not_known),
-        *(f"left out, as the export has several values for it: {path}" for path in found.unclear),
-        *(f"to be filled in by hand: {fault}" for fault in faults),
-    ]
-    for line in remarks:
+    except ConfigError as error:
+        return give_up(PULUMI.error(error))
+    except EngineFailed as error:
+        return give_up(error)
+    return _written(adoptions, file)
+
+
+def _written(adoptions: Sequence[Adoption], file: Path | None) -> ExitStatus:
+    """Print the entries, or put them into the file where all of them can stand there as they are."""
+    for line in adoption_remarks(adoptions):
         typer.echo(line, err=True)
-    if faults or file is None:
-        typer.echo(as_yaml(name, entry), nl=False)
-    if faults:
+    complete = all(one.complete for one in adoptions)
+    if file is None or not complete:
+        typer.echo(entries_yaml(adoptions), nl=False)
+    if not complete:
         return ExitStatus.FAILED
     if file is not None:
         try:
-            insert_into(file, name, entry)
+            insert_into(file, {one.name: one.entry for one in adoptions})
         except CantInsert as error:
             return give_up(f"{file}: nothing was written: {error}", ExitStatus.USAGE)
     typer.echo("Compare it with the console: what is written must be what runs.", err=True)
@@ -73,3 +116,26 @@ def command(
 
 def _text(export: str) -> str:
     return sys.stdin.read() if export == "-" else Path(export).read_text(encoding="utf-8")
+
+
+class _Line:
+    """Reports on a line of the terminal; on nothing where there is no terminal."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+
+    def progress(self, progress: Progress) -> None:
+        self._show(formatted(progress))
+
+    def note(self, note: Note) -> None:
+        pass
+
+
+@contextmanager
+def _progress() -> Iterator[_Line]:
+    """The line for the exports' progress."""
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import
+    from rich.text import Text  # noqa: PLC0415
+
+    with Console(stderr=True).status("exporting") as status:
+        yield _Line(lambda text: status.update(Text(text)))

@@ -8,7 +8,16 @@ import typer
 
 from ..api.messages import clean
 from ..base.status import ExitStatus
-from ..pipeline.init import DEV_STACK, CiSystem, InitError, InitOutcome, KeptFile, NameRefusedError, NewProject, init_project
+from ..pipeline.init import (
+    DEV_STACK,
+    CiSystem,
+    InitError,
+    InitOutcome,
+    KeptFile,
+    NameRefusedError,
+    NewProject,
+    init_project,
+)
 from ..pipeline.requirements import REQUIREMENTS_FILE, PackageError
 from .output import give_up
 

@@ -21,7 +21,21 @@ StackArgument = Annotated[
 StackArguments = Annotated[
     list[str], typer.Argument(metavar="STACK", help="The stacks' names, as `prod`.", autocompletion=known_stacks)
 ]
+SelectedStackArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STACK", help="The stack's name, as `prod`; the selected one by default.", autocompletion=known_stacks
+    ),
+]
+AllStacksArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="STACK",
+        help="The stacks' names, as `prod`; all stacks of the project by default.",
+        autocompletion=known_stacks,
+    ),
+]
 StackOption = Annotated[
     str | None,
-    typer.Option(metavar="STACK", help="Put the entry into its file (print it).", autocompletion=known_stacks),
+    typer.Option(metavar="STACK", help="Put the entries into its file (print them).", autocompletion=known_stacks),
 ]

@@ -9,5 +9,6 @@ state        what a state remembers of a model
 impact       what lies ahead for a model and its callers, as facts
 stopped      a call that ended early, as facts
 service      what both front ends do with the platform, once for a process
+export       what a model's export says of its deployment
 renderer     the sentences, in each front end's own terms
 """

@@ -93,6 +93,7 @@ def astray(journal: Journal, calls: Iterable[CallTrace], owners: Sequence[Owner]
         call
         for call in calls
         if not call.told
+        and not _changed_nothing(call)
         and open_call(
             journal.calls(call.host, call.model_id),
             call.urn,
@@ -100,6 +101,11 @@ def astray(journal: Journal, calls: Iterable[CallTrace], owners: Sequence[Owner]
             pending=is_pending(owners, call.urn),
         )
     ]
+
+
+def _changed_nothing(call: CallTrace) -> bool:
+    """Whether the last that it sent was an undeploy that failed: then what the state has is so still."""
+    return call.last is not None and (call.last.action, call.last.status) == ("UNDEPLOY", "FAILED")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ parameters of an entry alone, checked as those of any entry.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -19,8 +19,7 @@ from pulumi_koreai.core.export import Exporter
 from pulumi_koreai.core.faults import DeclarationFault
 from pulumi_koreai.pipeline.project_engine import EngineFailed, ProjectEngine
 from pulumi_koreai.pipeline.stack_settings import ConfiguredSettings, OpenClient, open_client
-from pulumi_koreai.stackfile.adopt import Entry, Export, as_yaml, entry_of, inserted
-from pulumi_koreai.stackfile.remarks import remarks
+from pulumi_koreai.stackfile.adopt import Entry, Export, as_yaml, entry_of
 from pulumi_koreai.stackfile.terms import PULUMI
 
 
@@ -89,12 +88,33 @@ def adopt(
         except KoreaiError as failure:
             adoptions.append(Adoption(model_id, failure=failure))
             continue
-        entry, faults = entry_of(export, model_id, deployment_name, model_type)
-        names = _names(name, entry.get("deploymentName"), model_id)
-        named = next(one for one in names if one not in taken)
-        taken.add(named)
-        adoptions.append(Adoption(model_id, named, entry, faults, export))
+        adopted = adoption_of(export, model_id, name, deployment_name, model_type, taken)
+        taken.add(adopted.name)
+        adoptions.append(adopted)
     return adoptions
+
+
+def adoption_of(
+    export: Export,
+    model_id: str,
+    name: str | None = None,
+    deployment_name: str | None = None,
+    model_type: str | None = None,
+    taken: Collection[str] = (),
+) -> Adoption:
+    """The entry out of an export.
+
+    Args:
+        export: what was found.
+        model_id: the model.
+        name: the entry's; made of the deployment's name, or of the model's id, when not given.
+        deployment_name: the one in the export when not given.
+        model_type: likewise.
+        taken: the names of other entries.
+    """
+    entry, faults = entry_of(export, model_id, deployment_name, model_type)
+    names = _names(name, entry.get("deploymentName"), model_id)
+    return Adoption(model_id, next(one for one in names if one not in taken), entry, faults, export)
 
 
 def settings_for_adoption(engine: ProjectEngine | None, stack: str | None, environment: Mapping[str, str]) -> Settings:
@@ -119,20 +139,9 @@ def settings_for_adoption(engine: ProjectEngine | None, stack: str | None, envir
     return ConfiguredSettings.of(engine, stack).settings()
 
 
-def entries_yaml(adoptions: Sequence[Adoption], indent: int) -> str:
+def entries_yaml(adoptions: Sequence[Adoption]) -> str:
     """The lines of the entries, ready to be pasted."""
-    return "".join(as_yaml(one.name, one.entry, indent) for one in adoptions if one.failure is None)
-
-
-def with_entries(text: str, adoptions: Sequence[Adoption]) -> str:
-    """The text of a stack's file with the entries; every line that was there stays.
-
-    Raises:
-        CantInsert: one of them can't be put into it; then none is to be.
-    """
-    for one in adoptions:
-        text = inserted(text, one.name, one.entry)
-    return text
+    return "".join(as_yaml(one.name, one.entry) for one in adoptions if one.failure is None)
 
 
 def adoption_remarks(adoptions: Sequence[Adoption]) -> list[str]:
@@ -142,7 +151,17 @@ def adoption_remarks(adoptions: Sequence[Adoption]) -> list[str]:
         if one.failure:
             lines.append(PULUMI.error(one.failure))
         else:
-            lines += [f"{one.name}: {remark}" for remark in remarks(one.export, one.faults, "the export")]
+            lines += [
+                *(
+                    f"{one.name}: left out, as it is no parameter of a deployment: {path}"
+                    for path in one.export.not_known
+                ),
+                *(
+                    f"{one.name}: left out, as the export has several values for it: {path}"
+                    for path in one.export.unclear
+                ),
+                *(f"{one.name}: to be filled in by hand: {fault}" for fault in one.faults),
+            ]
     return lines
 
 

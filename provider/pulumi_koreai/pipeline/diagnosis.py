@@ -89,7 +89,7 @@ _OK, _WARNING, _PROBLEM = Verdict
 _INSTALL: Final = "Install it (www.pulumi.com/docs/install), then run this again."
 _NAME_HOST: Final = (
     "Name the host in `Pulumi.yaml`: under `plugins: providers:` an entry `name: pulumi-python` with `path:` the folder"
-    " of `pulumi-resource-pulumi-python`, as `.venv/bin`."
+    " of `pulumi-resource-pulumi-python`, as `.venv/libexec/koreai`."
 )
 _SAYINGS: Final[Mapping[Detail, _Saying]] = {
     Detail.ENGINE_FOUND: _Saying(Topic.ENGINE, _OK, "pulumi {version}, {path}"),

@@ -41,7 +41,7 @@ ENGINE_TESTED: Final = (3, 274)
 _PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
 _HOST: Final = "pulumi-resource-pulumi-python"
 _PLUGIN: Final = "pulumi-python"
-# What a console script of this package has in it, and no other host.
+# What this package's host has in it, and no other.
 _OWN: Final = b"pulumi_koreai"
 _HOST_READ_BYTES: Final = 1 << 12
 _ANSWER_SECONDS: Final = 20.0

@@ -19,6 +19,7 @@ from pulumi_koreai.journal import CallTrace
 from pulumi_koreai.pipeline.astray import StackJournal
 from pulumi_koreai.pipeline.project_engine import EngineFailed, ProjectEngine
 from pulumi_koreai.pipeline.stack_settings import ConfiguredSettings, OpenClient, open_client
+from pulumi_koreai.stackfile.project import Project, ProjectError, short_name
 
 if TYPE_CHECKING:
     from pulumi_koreai.api.client import Client
@@ -94,7 +95,7 @@ def status(
     """How stacks are.
 
     Args:
-        engine: the engine, in the project.
+        engine: the engine, in the project, which is in the working directory.
         stacks: their names; all stacks of the project when none is given.
         client: opens a client; the real one when not given.
         clock: time; the machine's when not given.
@@ -102,16 +103,20 @@ def status(
     Raises:
         EngineFailed: the stacks can't be listed.
     """
-    return [_stack(engine, stack, client, clock or SystemClock()) for stack in stacks or engine.stacks()]
+    try:
+        project = Project.read().name
+    except ProjectError:  # the engine needs none where the stack's full name is given, and says so where it does
+        project = ""
+    return [_stack(engine, project, stack, client, clock or SystemClock()) for stack in stacks or engine.stacks()]
 
 
-def _stack(engine: ProjectEngine, stack: str, client: OpenClient | None, clock: Clock) -> StackStatus:
+def _stack(engine: ProjectEngine, project: str, stack: str, client: OpenClient | None, clock: Clock) -> StackStatus:
     try:
         exported = engine.state(stack)
     except EngineFailed as failure:
         return StackStatus(stack, failure=failure)
     resources = resources_in(exported) or ()
-    calls = StackJournal(stack.rpartition("/")[2]).astray(exported.decode(errors="replace"))
+    calls = StackJournal(project, short_name(stack)).astray(exported.decode(errors="replace"))
     models = sorted(_models(resources, calls), key=lambda model: (model.name, model.model_id))
     if not any(model.under_way for model in models):
         return StackStatus(stack, models)

@@ -7,7 +7,7 @@ depth and in any capitals. What can't be read out of it is reported, to be fille
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Final
@@ -250,14 +250,16 @@ def read_export(text: str) -> Export:
         raise NoExport(f"this is not JSON: {clean(str(error))}") from None
 
 
-def insert_into(file: FilePath, name: str, entry: Entry) -> None:
-    """Write an entry into a stack's file.
+def insert_into(file: FilePath, entries: Mapping[str, Entry]) -> None:
+    """Write entries, by their names, into a stack's file: all of them, or none.
 
     Raises:
         CantInsert: nothing was written.
     """
     try:
-        text = inserted(file.read_bytes().decode("utf-8"), name, entry)
+        text = file.read_bytes().decode("utf-8")
+        for name, entry in entries.items():
+            text = inserted(text, name, entry)
         file.write_bytes(text.encode())
     except UnicodeDecodeError as error:
         raise CantInsert(str(error)) from None
