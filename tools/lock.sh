@@ -1,8 +1,8 @@
 #!/bin/sh
 # Writes two locks, each for every platform and Python 3.11 and later, with hashes: requirements.lock has the newest of
 # everything (runtime, extras, development, build); requirements-oldest.lock the oldest versions that pyproject.toml
-# allows of what is needed at run time, extras included. uv resolves; it lives in a scratch folder and is no part of the
-# project.
+# allows of what is needed at run time, extras included. And the part of the first that `koreai init` pins, see
+# tools/runtime_lock.py. uv resolves; it lives in a scratch folder and is no part of the project.
 #
 # With the extras of what is pinned: without them an older pip takes `coverage[toml]`, say, for another package, and would
 # have the newest.
@@ -36,3 +36,4 @@ resolve() {
 resolve requirements.lock --group dev
 resolve requirements-oldest.lock --resolution lowest-direct
 cp "$scratch/requirements.lock" "$scratch/requirements-oldest.lock" .
+.venv/bin/python tools/runtime_lock.py

@@ -1,6 +1,5 @@
 """docs/gitops.md as a newcomer goes through it: its own commands, in its own order, against the emulator."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from pulumi_koreai import cli
 from pulumi_koreai.emulator import Emulator
+from tests.pipeline.projects import initialised
 from tests.system.engine.workspace import KEY, ROOT
 from tests.tiers import OLDEST_ENGINE
 
@@ -34,27 +34,21 @@ def blocks(*kinds: str) -> list[tuple[str, str]]:
 @OLDEST_ENGINE  # the steps switch a policy pack on, see test_policy.py
 @pytest.mark.nightly
 def test_the_steps_do_what_the_page_says(tmp_path: Path, engine_env: dict[str, str], platform: Emulator) -> None:
-    clone = tmp_path / "models"
-    clone.mkdir()
-    for folder in ("policy", "stacks", "tools"):
-        shutil.copytree(ROOT / folder, clone / folder)
-    for file in ("Makefile", "Pulumi.yaml", "__main__.py"):
-        shutil.copy(ROOT / file, clone / file)
-    (clone / ".venv").symlink_to(sys.prefix)
-    # Its environment is there already; making one takes a minute and is what `make test` begins with.
-    (clone / "tools" / "setup.sh").write_text("exit 0\n")
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / ".venv").symlink_to(sys.prefix)
     model_id = "cm-66999999-fbd8-5f0b-8bf5-419999999990"
     platform.set_model(model_id, state="Deployed", deployment={"name": "chat"})
 
-    # One shell for all of them, as a newcomer has it. What is to be written into the stack's file is written into it.
+    # One shell for all of them, as a newcomer has it. The stack's file is written as the page has it.
     script = "set -e\n"
     for kind, text in blocks("bash", "yaml"):
-        step = f"cat >>{STACK} <<'END'\n{text}END\n" if kind == "yaml" else text
+        step = f"cat >{STACK} <<'END'\n{text}END\n" if kind == "yaml" else text
         script += f"echo '{MARK}'\n{step}"
     ended = subprocess.run(
         ["bash", "-c", script.replace("https://ai-for-process.example.com", platform.url)],
-        cwd=clone,
-        env=engine_env,
+        cwd=models,
+        env={**engine_env, "PIP_NO_INDEX": "1"},
         input=f"{KEY}\n",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -81,60 +75,13 @@ def test_the_page_s_stack_and_the_examples_beside_it_pass_the_check_of_a_pull_re
     assert cli.main(["check", *map(str, (tmp_path / "stacks").glob("*.yaml"))]) == 0
 
 
-def test_no_command_of_gh_can_mean_the_repository_that_this_one_was_made_from() -> None:
-    commands = [line.strip() for _, text in blocks("sh") for line in text.splitlines()]
-    (cloned,) = (line for line in commands if "git clone" in line)
-    assert cloned.startswith("git clone --origin template "), "gh takes `upstream` and `github` before `origin`"
-    default = next(number for number, line in enumerate(commands) if 'gh repo set-default "$repo"' in line)
-    assert commands[default].startswith("repo=$(git remote get-url origin) && ")
-    asking = [
-        (number, line) for number, line in enumerate(commands) if re.search(r"gh (api|secret|variable|pr) ", line)
-    ]
-    assert len(asking) == 6
-    assert all(number > default for number, _ in asking)
-    # The default does not count for them.
-    assert all('--repo "$repo"' in line for _, line in asking if re.search(r"gh (secret|variable) ", line))
-
-
-@pytest.mark.parametrize("change", ["git rm -q {}", "git mv {} stacks/Pulumi.renamed.yaml", "echo '# new' >>{}"])
-def test_a_newer_version_that_changes_an_example_is_merged_without_a_conflict(tmp_path: Path, change: str) -> None:
-    package, models = tmp_path / "package", tmp_path / "models"
-    shutil.copytree(ROOT / "stacks", package / "stacks")
-    (package / ".gitignore").write_text(".venv\n")
-    (package / "Makefile").write_text("engine:\n\tmkdir .venv .venv/bin && touch .venv/bin/activate\n")
-    env = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        **{f"GIT_{who}_{what}": "ann@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
-
-    def sh(script: str, folder: Path = package) -> None:
-        command = ["bash", "-c", f"set -e\ngh() {{ :; }}\n{script}"]
-        ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-
-    sh("git init -q -b main && git add . && git commit -qm first && git init -q --bare ../origin.git")
-    _, cloned = blocks("sh")[0]
-    _, made = blocks("bash")[0]
-    sh(cloned.replace("<this repository>", "package") + made, tmp_path)
-    (_, declared), *_ = blocks("yaml")
-    (models / STACK).write_text(declared)
-    (pushed,) = (text for _, text in blocks("sh") if "git push -u origin main" in text)
-    sh(f"git remote add origin ../origin.git\n{pushed}", models)
-    sh(change.format("stacks/Pulumi.prod.yaml") + " && git commit -qam newer")
-    _, newer = blocks("sh")[-1]
-    sh(newer, models)
-    assert (models / STACK).read_text() == declared
-    sh(f"git diff --exit-code template/main newer -- stacks ':!{STACK}'", models)
-
-
-def test_what_the_page_calls_the_workflows_secrets_and_environments_they_are_called_in_them() -> None:
-    text = "\n".join(path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml"))
+def test_what_the_page_calls_the_workflows_secrets_and_environments_they_are_called_in_them(tmp_path: Path) -> None:
+    initialised(tmp_path, stack="production", ci="github")
+    text = "\n".join(path.read_text() for path in (tmp_path / ".github" / "workflows").glob("*.yml"))
     for secret in set(re.findall(r"secrets\.(\w+)", text)):
         assert f"`{secret}`" in PAGE
     for environment in ("preview", "${{ matrix.stack }}", "${{ matrix.stack }}-drift"):
-        assert f"environment: {environment}\n" in text
+        assert re.search(rf"environment: {re.escape(environment)}( #.*)?\n", text)
         assert f"`{environment.replace('${{ matrix.stack }}', 'production')}`" in PAGE
     assert "vars.KOREAI_STACKS" in text
 

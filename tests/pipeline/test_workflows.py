@@ -3,48 +3,25 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pytest
-import yaml
 
-from tests.pipeline.workflows import GITLAB, WORKFLOWS, workflow
+from tests.pipeline.workflows import WORKFLOWS, gitlab_pipeline, linter, workflow
 from tests.stackfile.entries import SHORT
 from tests.system.engine.workspace import ROOT
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 JOBS = [(name, job) for name in NAMES for job in workflow(name)["jobs"]]
-LINTER = ROOT / "tools" / "actionlint"
 
 
 def triggers(name: str) -> dict[str, Any]:
     found: dict[str, Any] = workflow(name)[True]  # type: ignore[index] # YAML 1.1 reads `on` so
     return found
-
-
-def linter() -> Path:
-    """The actionlint of the PATH, else the pinned one, built with Go and kept with the engine."""
-    if found := shutil.which("actionlint"):
-        return Path(found)
-    if shutil.which("go") is None:
-        pytest.fail("The workflows can't be checked: neither `actionlint` nor `go`, to build it, is on the PATH.")
-    version = re.search(r"rhysd/actionlint v(\S+)", (LINTER / "go.mod").read_text())
-    assert version
-    folder = Path.home() / ".cache" / "pulumi-koreai" / f"actionlint-{version[1]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / "lock"):
-        if not (folder / "actionlint").exists():
-            package = "github.com/rhysd/actionlint/cmd/actionlint"
-            subprocess.run(
-                ["go", "build", "-mod=readonly", "-trimpath", "-o", f"{folder}/", package], cwd=LINTER, check=True
-            )
-    return folder / "actionlint"
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +131,7 @@ def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) 
     assert ended.returncode == 1, ended.stderr
     assert "cm-1 moves from entry chat of stack one" in ended.stdout
 
-    script = yaml.safe_load(GITLAB.read_text())["preview"]["script"][-1]
+    script = gitlab_pipeline()["preview"]["script"][-1]
     assert sh(run, script).returncode == 0, "not of a merge request"
     ended = sh(run, f"CI_MERGE_REQUEST_DIFF_BASE_SHA=$(git rev-parse HEAD^)\n{script}")
     assert "cm-1 moves from entry chat of stack one" in ended.stdout
@@ -162,7 +139,7 @@ def test_a_pull_request_s_check_finds_what_moves_between_stacks(tmp_path: Path) 
 
 def test_every_pull_request_is_previewed_so_that_no_comment_is_left_behind() -> None:
     assert triggers("preview") == {"pull_request": None}, "no filter: see the file"
-    assert "changes" not in str(yaml.safe_load(GITLAB.read_text())["preview"]["rules"])
+    assert "changes" not in str(gitlab_pipeline()["preview"]["rules"])
 
 
 def test_a_stack_whose_preview_failed_does_not_keep_the_others_from_coming_up() -> None:

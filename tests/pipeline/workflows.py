@@ -2,19 +2,26 @@
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import filelock
+import pytest
 import yaml
 
 from tests.pipeline.forges import TOKEN, ForgeServer
+from tests.pipeline.projects import initialised, yaml_of
 from tests.system.engine.workspace import KEY, ROOT, Ended, Workspace
 
 WORKFLOWS = ROOT / ".github" / "workflows"
-GITLAB = ROOT / "docs" / "gitlab-ci.yml"
+
+_LINTER = ROOT / "tools" / "actionlint"
 
 MERGE = "e" * 40
 """The commit that GitHub makes of a pull request for its run."""
@@ -26,6 +33,33 @@ def workflow(name: str) -> dict[str, Any]:
     """A workflow of GitHub Actions; its `on` is spelled True, as YAML 1.1 has it."""
     read: dict[str, Any] = yaml.safe_load((WORKFLOWS / f"{name}.yml").read_text())
     return read
+
+
+def linter() -> Path:
+    """The actionlint of the PATH, else the pinned one, built with Go and kept with the engine."""
+    if found := shutil.which("actionlint"):
+        return Path(found)
+    if shutil.which("go") is None:
+        pytest.fail("The workflows can't be checked: neither `actionlint` nor `go`, to build it, is on the PATH.")
+    version = re.search(r"rhysd/actionlint v(\S+)", (_LINTER / "go.mod").read_text())
+    assert version
+    folder = Path.home() / ".cache" / "pulumi-koreai" / f"actionlint-{version[1]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        if not (folder / "actionlint").exists():
+            package = "github.com/rhysd/actionlint/cmd/actionlint"
+            subprocess.run(
+                ["go", "build", "-mod=readonly", "-trimpath", "-o", f"{folder}/", package], cwd=_LINTER, check=True
+            )
+    return folder / "actionlint"
+
+
+@cache
+def gitlab_pipeline() -> dict[str, Any]:
+    """The pipeline that `koreai init --ci gitlab` writes for the stack `production`."""
+    with tempfile.TemporaryDirectory() as folder:
+        initialised(Path(folder), stack="production", ci="gitlab")
+        return yaml_of(Path(folder, ".gitlab-ci.yml"))
 
 
 @dataclass
@@ -83,8 +117,8 @@ class Runner:
         return _ended(self.start(name, job, pull_request=pull_request, sha=sha))
 
     def gitlab(self, job: str, **more: str) -> Ended:
-        """Run the script of a job of the example for GitLab."""
-        read = yaml.safe_load(GITLAB.read_text())
+        """Run the script of a job of GitLab's pipeline."""
+        read = gitlab_pipeline()
         given = {
             "GITLAB_CI": "true",
             "CI_API_V4_URL": self.forge.url,

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 COMMANDS: Final = {
+    "init": "Write the files of a project. Overwrites nothing.",
     "check": "List all the errors of stack files, as file:line:column.",
     "preview": "Show what `up` would do. Sends nothing.",
     "up": "Bring a stack to what is declared, and report on it.",

@@ -12,4 +12,6 @@ status_table    that as Markdown and as JSON
 adoption        entries for models that already run
 project_engine  the engine, asked what it knows
 stack_settings  a stack's settings without its program
+init            the files of a new project
+requirements    its requirements.txt
 """

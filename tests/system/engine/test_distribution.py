@@ -8,26 +8,18 @@ import sysconfig
 import tarfile
 import zipfile
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import Parser
 from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
-from packaging.requirements import Requirement
 
 import engine as engine_tool
 from pulumi_koreai.emulator import Emulator
+from pulumi_koreai.pipeline.init import NewProject, init_project
 from tests.system.engine.workspace import KEY, ROOT
 
 pytestmark = pytest.mark.engine
 
-PROJECT: Final = {
-    "name": "elsewhere",
-    "runtime": {"name": "python", "options": {"virtualenv": ".venv"}},
-    "plugins": {"providers": [{"name": "pulumi-python", "path": ".venv/libexec/koreai"}]},
-}
 PROGRAM: Final = """
 import pulumi, pulumi_koreai
 from pulumi_koreai import HyperParameters, ModelDeployment
@@ -79,12 +71,6 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(ROOT, tmp_path_factory.mktemp("sdist"), "sdist")
 
 
-def metadata(wheel: Path) -> Message:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        return Parser().parsestr(archive.read(name).decode())
-
-
 def package(folder: Path) -> set[str]:
     return {
         path.relative_to(folder).as_posix()
@@ -113,43 +99,6 @@ def test_the_source_distribution_makes_the_same_wheel(wheel: Path, sdist: Path, 
         *("PKG-INFO", ".gitignore"),  # hatchling's own
     }
     assert built(source, tmp_path / "again", "wheel").read_bytes() == wheel.read_bytes()
-
-
-@dataclass(frozen=True)
-class Lock:
-    """requirements.lock.
-
-    Attributes:
-        entries: the lines of each package, hashes included; of one with several versions, of all.
-        needed_by: whose need each package is in the lock for.
-    """
-
-    entries: dict[str, str]
-    needed_by: dict[str, set[str]]
-
-    @classmethod
-    def read(cls) -> "Lock":
-        entries: dict[str, str] = {}
-        needed_by: dict[str, set[str]] = {}
-        for entry in re.split(r"^(?=[^\s#])", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)[1:]:
-            name = entry.partition("==")[0].partition("[")[0]
-            entries[name] = entries.get(name, "") + entry
-            needed_by[name] = set(re.findall(r"^    #(?: via|  ) (\S+)", entry, re.MULTILINE))
-        return cls(entries, needed_by)
-
-    def of(self, roots: set[str]) -> str:
-        """The part for these packages and all that they need."""
-        names = set(roots)
-        while more := {name for name, needing in self.needed_by.items() if needing & names} - names:
-            names |= more
-        return "".join(self.entries[name] for name in sorted(names))
-
-
-def requirements(wheel: Path, *extras: str) -> set[str]:
-    """The packages that the wheel asks for by itself, with these extras."""
-    asked = map(Requirement, metadata(wheel).get_all("Requires-Dist", ()))
-    wanted = (one for one in asked if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in extras))
-    return {one.name for one in wanted}
 
 
 @dataclass(frozen=True)
@@ -186,14 +135,15 @@ def test_installed_where_nothing_else_is_it_serves_a_program_elsewhere(
     wheel: Path, elsewhere: Elsewhere, platform: Emulator
 ) -> None:
     """Takes a minute, most of which is pip's: it fetches and unpacks the runtime dependencies, and no others."""
-    lock, folder = Lock.read(), elsewhere.folder
+    folder = elsewhere.folder
+    init_project(NewProject(folder, stack="test", package=str(wheel)))
     # In this mode pip refuses whatever is needed and not in the file, pinned and with hashes.
-    (folder / "runtime.txt").write_text(lock.of(requirements(wheel)))
-    elsewhere.pip("install", "--quiet", "--require-hashes", "-r", "runtime.txt")
-    elsewhere.pip("install", "--quiet", "--no-deps", "--no-index", wheel)
+    elsewhere.pip("install", "--quiet", "--require-hashes", "-r", "requirements.txt")
     elsewhere.pip("check")
+    elsewhere.python("-m", "pulumi_koreai", "init", "again", "--package", str(wheel), "--ci", "github", "--policy")
+    for file in ("Pulumi.yaml", "__main__.py"):
+        assert (folder / "again" / file).read_text().replace("again", "elsewhere") == (folder / file).read_text()
 
-    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(PROJECT))
     (folder / "__main__.py").write_text(PROGRAM)
     elsewhere.pulumi("stack", "init", "test")
     elsewhere.pulumi("config", "set", "koreai:host", platform.url)
@@ -210,7 +160,6 @@ def test_installed_where_nothing_else_is_it_serves_a_program_elsewhere(
     needs = elsewhere.python("-m", "pulumi_koreai", "emulator", fails=True)
     assert needs == "the emulator needs aiohttp: pip install 'pulumi-koreai[emulator]'\n"
 
-    extras = metadata(wheel).get_all("Provides-Extra", ())
-    assert "emulator" in extras
-    (folder / "extras.txt").write_text(lock.of(requirements(wheel, *extras)))
-    elsewhere.pip("install", "--quiet", "--dry-run", "--require-hashes", "-r", "extras.txt")
+    # With the emulator and the policies.
+    install = ("install", "--quiet", "--dry-run", "--require-hashes", "-r", "requirements.txt")
+    run(folder / ".venv" / "bin" / "python", "-m", "pip", *install, cwd=folder / "again", env=elsewhere.env)
