@@ -41,6 +41,15 @@ def sdk_pickler() -> Iterator[None]:
         setattr(pickle._Pickler, name, method)
 
 
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """What a program does for its process when it is run inside a test is none of the next test's."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def real_engine(request: pytest.FixtureRequest) -> engine_tool.Engine:
     """The engine of the PATH, or one that is fetched: a missing one is no reason to skip.

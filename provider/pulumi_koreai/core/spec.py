@@ -132,17 +132,52 @@ def check(kind: type[Spec], raw: object, spelling: Spelling) -> tuple[dict[str, 
     """
     if not isinstance(raw, Mapping):
         return {}, [DeclarationFault((), FaultKind.INVALID, got=raw, expected="a map of the model's settings")]
+    known, unknown = _known(kind, raw, spelling, ())
     faults: list[DeclarationFault] = []
     inputs: dict[str, object] = {}
     by_alias = spelling is file_spelling
     try:
-        spec = kind.model_validate(dict(raw), by_alias=by_alias, by_name=not by_alias)
-        inputs = spec.plain()
-        faults = list(_conflicts(inputs, python_spelling, spelling))
+        inputs = kind.model_validate(known, by_alias=by_alias, by_name=not by_alias).plain()
     except ValidationError as error:
-        faults = _faults_of(kind, error, spelling)
-        faults += _conflicts(raw, spelling, spelling)
+        faults = [_fault(kind, details, spelling) for details in error.errors(include_url=False)]
+    if faults or unknown:
+        # A key that is misspelt is not missing besides.
+        meant = {(*fault.path[:-1], fault.nearest) for fault in unknown}
+        faults = [fault for fault in faults if not (fault.kind is FaultKind.MISSING and fault.path in meant)]
+        return {}, [*faults, *unknown, *_conflicts(raw, spelling, spelling)]
+    faults = list(_conflicts(inputs, python_spelling, spelling))
     return ({}, faults) if faults else (inputs, [])
+
+
+def _known(
+    kind: type[BaseModel], raw: Mapping[object, object], spelling: Spelling, above: Path
+) -> tuple[dict[str, object], list[DeclarationFault]]:
+    """The keys of a declaration that are known, at every depth, and a fault for each other one.
+
+    Not pydantic's `extra`: before 2.14 it takes either spelling below the top, whatever it is asked for.
+    """
+    fields = {spelling(name): field for name, field in kind.model_fields.items()}
+    known: dict[str, object] = {}
+    faults: list[DeclarationFault] = []
+    for key, value in raw.items():
+        if not isinstance(key, str) or key not in fields:
+            name = str(key)
+            # The other spelling of a known key is the likeliest slip of all.
+            other = spelling(to_snake(name))
+            near = [other] if other in fields else get_close_matches(name, fields, 1)
+            faults.append(
+                DeclarationFault(
+                    (*above, name), FaultKind.UNKNOWN_KEY, nearest=near[0] if near else "", names=tuple(fields)
+                )
+            )
+            continue
+        inner = type_of(fields[key])[0]
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
+            known[key], below = _known(inner, value, spelling, (*above, key))
+            faults += below
+        else:
+            known[key] = value
+    return known, faults
 
 
 def _conflicts(declared: Mapping[str, object], keys: Spelling, spelling: Spelling) -> Iterator[DeclarationFault]:
@@ -185,38 +220,29 @@ def _conflicts(declared: Mapping[str, object], keys: Spelling, spelling: Spellin
         yield conflict(("adopt",), "deployed", expected)
 
 
-def _faults_of(kind: type[BaseModel], error: ValidationError, spelling: Spelling) -> list[DeclarationFault]:
-    faults = [_fault(kind, details, spelling) for details in error.errors(include_url=False)]
-    # A key that is misspelt is not missing besides.
-    meant = {(*fault.path[:-1], fault.nearest) for fault in faults if fault.kind is FaultKind.UNKNOWN_KEY}
-    return [fault for fault in faults if not (fault.kind is FaultKind.MISSING and fault.path in meant)]
-
-
 def _fault(kind: type[BaseModel], details: ErrorDetails, spelling: Spelling) -> DeclarationFault:
     path: Path = details["loc"]
-    owner, field = _field_at(kind, path, spelling)
-    if details["type"] == "extra_forbidden":
-        names = [spelling(name) for name in owner.model_fields]
-        key = str(path[-1])
-        # The other spelling of a known key is the likeliest slip of all.
-        near = [spelling(to_snake(key))] if spelling(to_snake(key)) in names else get_close_matches(key, names, 1)
-        return DeclarationFault(path, FaultKind.UNKNOWN_KEY, nearest=near[0] if near else "", names=tuple(names))
     if details["type"] == "missing":
-        return DeclarationFault(path, FaultKind.MISSING, expected=expected_in(field, spelling))
+        # Before 2.14 pydantic names it by its alias below the top.
+        path = (*path[:-1], spelling(to_snake(str(path[-1]))))
+        return DeclarationFault(
+            path, FaultKind.MISSING, expected=expected_in(_field_at(kind, path, spelling), spelling)
+        )
+    field = _field_at(kind, path, spelling)
     return DeclarationFault(path, FaultKind.INVALID, got=details["input"], expected=expected_in(field, spelling))
 
 
-def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The model that a fault's path ends in, and its field there; None when it has no such field."""
+def _field_at(kind: type[BaseModel], loc: Path, spelling: Spelling) -> FieldInfo | None:
+    """The field that a fault's path ends in; None when there is no such field."""
     owner, field = kind, None
     for part in loc:
         if isinstance(part, int):
-            return owner, field
+            return field
         inner = type_of(field)[0] if field else kind
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             owner = inner
         field = {spelling(name): info for name, info in owner.model_fields.items()}.get(part)
-    return owner, field
+    return field
 
 
 def type_of(field: FieldInfo) -> tuple[object, list[object]]:
