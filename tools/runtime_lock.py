@@ -5,10 +5,14 @@
 `runtime.txt` has what `pip install pulumi-koreai` brings, another file of an extra's name what the extra adds to that.
 """
 
-import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from packaging.requirements import Requirement
+
+from release.lock import Lock
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = ROOT / "provider" / "pulumi_koreai" / "pipeline" / "project" / "requirements"
@@ -17,32 +21,18 @@ _EXTRAS: Final = ("emulator", "policy")  # of a project; Terraform's has none of
 
 def parts() -> dict[str, str]:
     """Each file's name with its text."""
-    entries: dict[str, str] = {}
-    needed_by: dict[str, set[str]] = {}
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    for entry in re.split(r"^(?=[^\s#])", lock, flags=re.MULTILINE)[1:]:
-        name = _name(entry)
-        # Of a package with a version for each of two Pythons, both.
-        entries[name] = entries.get(name, "") + re.sub(r"^    #.*\n", "", entry, flags=re.MULTILINE)
-        needed_by.setdefault(name, set()).update(
-            map(_name, re.findall(r"^    #(?: via|  ) (\S+)", entry, re.MULTILINE))
-        )
-
-    def closure(roots: list[str]) -> set[str]:
-        names = set(map(_name, roots))
-        while more := {name for name, needing in needed_by.items() if needing & names} - names:
-            names |= more
-        return names
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    runtime = closure(project["dependencies"])
-    chosen = {"runtime": runtime}
-    chosen |= {extra: closure(project["optional-dependencies"][extra]) - runtime for extra in _EXTRAS}
-    return {f"{part}.txt": "".join(entries[name] for name in sorted(names)) for part, names in chosen.items()}
+    lock = Lock.read(ROOT / "requirements.lock")
+    runtime = lock.of(_names(project["dependencies"]))
+    files = {"runtime.txt": str(runtime)}
+    for extra in _EXTRAS:
+        needed = lock.of(_names(project["optional-dependencies"][extra]))
+        files[f"{extra}.txt"] = str(Lock(tuple(one for one in needed.entries if one not in runtime.entries)))
+    return files
 
 
-def _name(requirement: str) -> str:
-    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+def _names(requirements: Iterable[str]) -> set[str]:
+    return {Requirement(one).name for one in requirements}
 
 
 if __name__ == "__main__":

@@ -143,10 +143,8 @@ def _preview_figures(plan: Plan, results: Results) -> list[Figure]:
         for kind, shape in (("nothing", "with one property"), ("wide", "with as many properties as a model")):
             others = results.of(f"preview {kind}", "stock", count)
             ratio = statistics.median(run.wall / other.wall for run, other in zip(models, others, strict=True))
-            wall, other_wall = (
-                results.wall(what, host, count)
-                for what, host in (("preview models", HOSTS[0]), (f"preview {kind}", HOSTS[1]))
-            )
+            wall = results.wall("preview models", "own", count)
+            other_wall = results.wall(f"preview {kind}", "stock", count)
             barred = kind == "nothing"
             lines.append(
                 Figure(

@@ -27,6 +27,7 @@ from pulumi_koreai.journal import Journals, Trouble, journal_folder
 from pulumi_koreai.pipeline.diagnosis import Detail, DoctorFinding
 from pulumi_koreai.pipeline.project_engine import EngineFailed, ProjectEngine
 from pulumi_koreai.pipeline.stack_settings import ConfiguredSettings, OpenClient, open_client
+from pulumi_koreai.stackfile.project import short_name
 from pulumi_koreai.stackfile.terms import PULUMI
 from pulumi_koreai.stackfile.yamlfile import NotYaml, YamlFile
 
@@ -95,7 +96,7 @@ def diagnose(
         found += _platform(open_client(settings, clock, client), clock)
     else:
         found.append(DoctorFinding(Detail.NOT_LOOKED_AT))
-    found += _journal(environment, f"{project.name if project else ''}.{(stack or '').rpartition('/')[2]}")
+    found += _journal(environment, f"{project.name if project else ''}.{short_name(stack or '')}")
     return found
 
 
